@@ -1,0 +1,1 @@
+"""The networks under comparison: PyTorch only, one file a family."""

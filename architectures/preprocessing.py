@@ -1,0 +1,93 @@
+"""From a photograph to a network's input tensor, as each family's own code evaluates it.
+
+A photograph is cropped around its centre and resized in one step. Pillow's resampling
+smooths when it shrinks; OpenCV's bilinear does not, hence `antialias`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+
+class Preprocessing(NamedTuple):
+    """How pixels (0 to 255) become input: region, resampling, (pixel - mean) / std, channels."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str = "bilinear"
+    antialias: bool = True
+    crop_ratio: float | None = 0.875  # None: resolution / (resolution + 32)
+    square: bool = True  # of the shorter side; else of each side, which distorts
+    bgr: bool = False
+
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 x (0.485, 0.456, 0.406)
+IMAGENET_STD = (58.395, 57.12, 57.375)  # 255 x (0.229, 0.224, 0.225)
+
+PREPROCESSING = {
+    # tensorflow/tpu models/official/efficientnet/preprocessing.py
+    "efficientnet": Preprocessing(
+        IMAGENET_MEAN, IMAGENET_STD, interpolation="bicubic", crop_ratio=None
+    ),
+    # tensorflow/models research/slim/preprocessing/inception_preprocessing.py
+    "inception": Preprocessing((127.5,) * 3, (127.5,) * 3, square=False),
+    # torchvision's reference: resize the shorter side to 256, crop 224
+    "torchvision": Preprocessing(IMAGENET_MEAN, IMAGENET_STD),
+    # megvii-model/ShuffleNet-Series: OpenCV, raw pixels
+    "megvii": Preprocessing((0.0,) * 3, (1.0,) * 3, antialias=False, bgr=True),
+}
+
+
+def preprocess(path: Path, resolution: int, how: Preprocessing) -> Tensor:
+    """(3, resolution, resolution), fp32.
+
+    Raises:
+        ValueError: the file is not an image that can be decoded; the message says why.
+    """
+    image = decode(path)
+    box = crop_box(image.size, resolution, how)
+    pixels = np.asarray(_resize(image, resolution, box, how), dtype=np.float32)  # (H, W, 3)
+    normalised = (pixels - np.float32(how.mean)) / np.float32(how.std)
+    channels_first = torch.from_numpy(normalised).permute(2, 0, 1)
+    return (channels_first.flip(0) if how.bgr else channels_first).contiguous()
+
+
+def decode(path: Path) -> Image.Image:
+    """The upright RGB image in a file.
+
+    Raises:
+        ValueError: there is no such file, or it is not an image, or it is truncated.
+    """
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} is not an image") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+
+
+def crop_box(
+    size: tuple[int, int], resolution: int, how: Preprocessing
+) -> tuple[float, float, float, float]:
+    """Left, upper, right and lower edge of the centred region that is fed."""
+    ratio = resolution / (resolution + 32) if how.crop_ratio is None else how.crop_ratio
+    width, height = (min(size), min(size)) if how.square else size
+    left, upper = (size[0] - width * ratio) / 2, (size[1] - height * ratio) / 2
+    return left, upper, left + width * ratio, upper + height * ratio
+
+
+def _resize(
+    image: Image.Image, resolution: int, box: tuple[float, float, float, float], how: Preprocessing
+) -> Image.Image:
+    filter_ = Image.Resampling[how.interpolation.upper()]
+    size = (resolution, resolution)
+    if how.antialias:
+        return image.resize(size, filter_, box=box)
+    return image.transform(size, Image.Transform.EXTENT, box, filter_)

@@ -1,0 +1,3 @@
+"""A lightweight-architecture comparison and benchmarking suite."""
+
+__version__ = "0.1.0"

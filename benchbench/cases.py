@@ -1,0 +1,218 @@
+"""A case is one network, executed one way on one input: everything needed to build it, lazily."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbench.config import Settings
+from benchbench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# What Hydra's `instantiate` would act on. We do not use it, so inside a network's arguments
+# these keys can only be a mistake or an attack.
+FORBIDDEN_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
+NOT_ARGUMENTS = ("_target_", "resolution", "preprocessing")
+DEFAULT_PREPROCESSING = "torchvision"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and how it is executed. Holds only plain values: workers are spawned."""
+
+    name: str
+    target: str  # dotted path of an nn.Module class
+    arguments: Mapping[str, Any]
+    resolution: int
+    batch_size: int
+    device: str
+    device_index: int
+    runtime: str
+    precision: str
+    layout: str
+    threads: int
+    input: str
+    preprocessing: str
+    seed: int
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(N, 3, H, W)"""
+        return (self.batch_size, 3, self.resolution, self.resolution)
+
+    @property
+    def device_name(self) -> str:
+        """What torch calls the device."""
+        return self.device if self.device == "cpu" else f"{self.device}:{self.device_index}"
+
+
+def from_settings(settings: Settings, name: str) -> Case:
+    """The case that the settings of a run describe; `name` is what reports call the network.
+
+    Raises:
+        UserError: no network was chosen, or a value does not fit it or this machine.
+    """
+    model = dict(settings.model)
+    target = model.get("_target_")
+    if not target:
+        raise UserError("no network: say model=NAME (task=list shows them all)")
+    resolution = settings.resolution or model.get("resolution")
+    if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 1:
+        raise UserError(f"model.resolution={resolution}: must be a whole number of pixels")
+    arguments = {key: value for key, value in model.items() if key not in NOT_ARGUMENTS}
+    _refuse_nested_targets(arguments)
+    return Case(
+        name=name,
+        target=str(target),
+        arguments=arguments,
+        resolution=resolution,
+        batch_size=settings.batch_size,
+        device=settings.device.type,
+        device_index=settings.device.index,
+        runtime=settings.runtime.name,
+        precision=settings.precision.name,
+        layout=settings.layout.name,
+        threads=thread_count(settings.threads),
+        input=settings.input,
+        preprocessing=_preprocessing(str(model.get("preprocessing", DEFAULT_PREPROCESSING))),
+        seed=settings.seed,
+    )
+
+
+def thread_count(threads: str) -> int:
+    """A number of threads, `all` being the cores this process may run on.
+
+    Raises:
+        UserError: more threads than cores, which would measure the scheduler.
+    """
+    available = len(os.sched_getaffinity(0))
+    count = available if threads == "all" else int(threads)
+    if count > available:
+        raise UserError(f"threads={threads}: this process may use {available} cores")
+    return count
+
+
+def build(case: Case, device: str) -> nn.Module:
+    """The network of a case on `device`, in eval mode, freshly and reproducibly initialised.
+
+    On `meta` nothing is initialised: B7 is built in 60 ms.
+
+    Raises:
+        UserError: the target is no nn.Module class, or refuses its arguments.
+    """
+    import torch
+
+    network_class = import_network(case.target)
+    _check_arguments(network_class, case)
+    torch.manual_seed(case.seed)
+    try:
+        if device == "meta":
+            network = _build_on_meta(network_class, case.arguments)
+        else:
+            network = network_class(**case.arguments).to(torch.device(device))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"model={case.name} cannot be built: {_line(error)}") from error
+    return network.eval()
+
+
+def import_network(target: str) -> type[nn.Module]:
+    """The class at a dotted path.
+
+    Raises:
+        UserError: there is none, or it is no nn.Module class. It is not called to find out.
+    """
+    from torch import nn
+
+    module_name, _, class_name = target.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"model._target_={target} cannot be imported: {_line(error)}") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise unknown(f"class in {module_name}", class_name, names)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise UserError(f"model._target_={target}: only a torch.nn.Module class may be built")
+    return found
+
+
+def total_stride(network: nn.Module) -> int:
+    """Input pixels per pixel of the last map; 1 where the network does not say."""
+    stride = getattr(network, "total_stride", 1)
+    return stride if isinstance(stride, int) else 1
+
+
+def _preprocessing(name: str) -> str:
+    from architectures.preprocessing import PREPROCESSING
+
+    if name not in PREPROCESSING:
+        raise unknown("model.preprocessing", name, PREPROCESSING)
+    return name
+
+
+def _refuse_nested_targets(value: object, path: str = "model") -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in FORBIDDEN_KEYS:
+                raise UserError(
+                    f"{path}.{key}={item}: a network's arguments may not build objects"
+                )
+            _refuse_nested_targets(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_nested_targets(item, f"{path}.{index}")
+
+
+def _check_arguments(network_class: type[nn.Module], case: Case) -> None:
+    parameters = inspect.signature(network_class).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for key in case.arguments:
+        if key not in parameters:
+            raise unknown(f"argument of {case.target}", key, parameters)
+
+
+def _build_on_meta(network_class: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
+    import torch
+
+    try:
+        with torch.device("meta"), _no_initialisation():
+            return network_class(**arguments)
+    except (NotImplementedError, RuntimeError):
+        # The constructor reads values (a schedule by `linspace(...).item()`, say), which
+        # `meta` does not have.
+        return network_class(**arguments).to("meta")
+
+
+@contextmanager
+def _no_initialisation() -> Iterator[None]:
+    """Make `torch.nn.init`'s functions return their tensor as it is: half of the time to build."""
+    from torch.nn import init
+
+    names = [name for name in vars(init) if name.endswith("_") and not name.startswith("_")]
+    originals = {name: getattr(init, name) for name in names}
+    try:
+        for name in names:
+            setattr(init, name, lambda tensor, *_, **__: tensor)
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(init, name, original)
+
+
+def _line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def image_path(case: Case) -> Path | None:
+    """The image to feed, None for random input."""
+    return None if case.input == "random" else Path(case.input).expanduser()

@@ -1,0 +1,227 @@
+"""Between the shell and Hydra: quoting, sweeps, errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+import traceback
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from benchbench.config import conf_dir, register, settings
+from benchbench.errors import UserError
+from benchbench.hydra_errors import explain_hydra_error
+from benchbench.run import (
+    DONE,
+    ERROR,
+    FAILED_CHECK,
+    INTERRUPTED,
+    NO_EVIDENCE,
+    Job,
+    check_choices,
+    run,
+    task_needs_model,
+)
+
+# Values that people type as they are: Hydra's grammar would misread a path, a git hash
+# (1e5 is a number to it) or an apostrophe.
+FREE_TEXT = ("tag", "baseline", "candidate", "input", "weights", "records", "reason")
+FREE_TEXT += ("results", "store.url")
+WORST_FIRST = (ERROR, FAILED_CHECK, NO_EVIDENCE, DONE)
+
+
+@dataclass
+class Sweep:
+    """What became of the jobs so far."""
+
+    codes: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    printed: int = 0
+    is_sweep: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of the jobs': an error, then a failed check, then no evidence."""
+        return next(code for code in WORST_FIRST if code in self.codes)
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run Hydra on the arguments. Returns the exit code, whatever happens."""
+    debug = "debug=true" in [argument.lower() for argument in arguments]
+    sweep = Sweep()
+    try:
+        _check_flags(arguments)
+        _run_hydra([quote_free_text(argument) for argument in arguments], sweep)
+    except KeyboardInterrupt:
+        _complain("interrupted; what was measured until then is kept")
+        return INTERRUPTED
+    except SystemExit as stop:  # Hydra's --help and the like
+        return stop.code if isinstance(stop.code, int) else DONE
+    except BrokenPipeError:
+        _abandon_stdout()
+        return DONE
+    except Exception as error:  # noqa: BLE001 - nobody above would make one line of it
+        return _report(error, debug)
+    return _summary(sweep, arguments)
+
+
+def quote_free_text(argument: str) -> str:
+    """Quote the value of a free-text key for Hydra, unless it is null or quoted already."""
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+~") not in FREE_TEXT or value in ("", "null"):
+        return argument
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return argument
+    # In Hydra's quoted strings a backslash counts only before a quote, and ${ is alive.
+    value = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
+    return f"{key}='{value.replace('${', chr(92) + '${')}'"
+
+
+def unquote_free_text(override: str) -> str:
+    """The inverse, for the command that repeats a run."""
+    key, _, value = override.partition("=")
+    if key.lstrip("+~") not in FREE_TEXT or len(value) < 2 or value[0] != "'" or value[-1] != "'":
+        return override
+    value = value[1:-1].replace("\\${", "${")
+    value = re.sub(r"(\\*)(\\'|$)", lambda found: found[1], value) if "\\" not in value else (
+        re.sub(r"(\\+)('|$)", _unescape, value)
+    )
+    return f"{key}={value}"
+
+
+def _unescape(found: re.Match[str]) -> str:
+    backslashes = len(found[1]) // 2
+    return "\\" * backslashes + found[2]
+
+
+class _OneLineParser(ArgumentParser):
+    """Hydra's flags; a wrong one raises instead of printing the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help shows what there is")
+
+
+def _check_flags(arguments: Sequence[str]) -> None:
+    parser = get_args_parser()
+    parser.__class__ = _OneLineParser
+    parser.parse_args(list(arguments))
+
+
+def _run_hydra(arguments: list[str], sweep: Sweep) -> None:
+    register()
+
+    def benchbench(config: DictConfig) -> None:
+        _job(config, sweep)
+
+    before = sys.argv
+    sys.argv = [sys.argv[0], *arguments]
+    try:
+        with _no_empty_sweep_folder(sweep):
+            hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(
+                benchbench
+            )()
+    finally:
+        sys.argv = before
+
+
+def _job(config: DictConfig, sweep: Sweep) -> None:
+    """One job. Never raises an error and never exits: either would end the sweep."""
+    hydra_config = HydraConfig.get()
+    sweep.is_sweep = hydra_config.mode == RunMode.MULTIRUN
+    overrides = [str(override) for override in hydra_config.overrides.task]
+    try:
+        wanted = settings(config)
+        check_choices(wanted)
+        job = Job(
+            model_name=model_name(overrides, hydra_config.runtime.choices.get("model")),
+            command=repeat_command(overrides),
+            first_row=sweep.printed == 0,
+            sweep=sweep.is_sweep,
+        )
+        code = run(wanted, job)
+        sweep.printed += 1
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the sweep must go on
+        sweep.failures.append(" ".join(overrides))
+        code = _report(error, bool(OmegaConf.select(config, "debug")))
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    sweep.codes.append(code)
+
+
+def model_name(overrides: Sequence[str], choice: str | None) -> str:
+    """What reports call the network: the variant, and in brackets what was changed in it."""
+    changes = [item.lstrip("+~") for item in overrides if item.lstrip("+~").startswith("model.")]
+    targets = [item.partition("=")[2] for item in changes if item.startswith("model._target_=")]
+    name = targets[-1].rpartition(".")[2] if targets else (choice or "")
+    kept = [item.removeprefix("model.") for item in changes if "_target_" not in item]
+    kept = [item for item in kept if not item.startswith(("resolution=", "preprocessing="))]
+    return f"{name}[{','.join(kept)}]" if kept else name
+
+
+def repeat_command(overrides: Sequence[str]) -> str:
+    """The command that does one job again."""
+    return shlex.join(["python", "-m", "benchbench", *map(unquote_free_text, overrides)])
+
+
+def _summary(sweep: Sweep, arguments: Sequence[str]) -> int:
+    if not sweep.codes:
+        if sweep.is_sweep or {"-m", "--multirun"} & set(arguments):
+            swept = [argument for argument in arguments if "glob(" in argument]
+            _complain(f"{' '.join(swept) or 'the sweep'}: matches nothing; see task=list")
+            return ERROR
+        return DONE  # --cfg, --info or completion: there was no job to do
+    if sweep.is_sweep and sweep.failures:
+        done = len(sweep.codes) - len(sweep.failures)
+        _complain(f"{done} of {len(sweep.codes)} jobs done; failed: {'; '.join(sweep.failures)}")
+    return sweep.exit_code
+
+
+def _report(error: Exception, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    _complain(explain_hydra_error(error))
+    return ERROR
+
+
+def _complain(line: str) -> None:
+    print(f"benchbench: {line}", file=sys.stderr)
+
+
+def _abandon_stdout() -> None:
+    """The reader of stdout is gone; keep the interpreter from complaining when it flushes."""
+    sys.stdout = None  # type: ignore[assignment]
+
+
+@contextmanager
+def _no_empty_sweep_folder(sweep: Sweep) -> Iterator[None]:
+    """Take away the folder that Hydra makes for a sweep of which no job came to run."""
+    made: list[Path] = []
+    before = OmegaConf.save
+
+    def save(config: object, f: object, resolve: bool = False) -> None:
+        if isinstance(f, Path) and f.name == "multirun.yaml":
+            made.append(f.parent)
+        before(config, f, resolve)  # type: ignore[arg-type]
+
+    OmegaConf.save = save  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        OmegaConf.save = before  # type: ignore[method-assign]
+        if DONE not in sweep.codes:
+            for folder in made:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,182 @@
+"""The typed schema of a run, and the only file that sees Hydra's configuration objects."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from benchbench.errors import UserError, unknown
+
+Output = Enum("Output", ["table", "json", "csv"])
+Layout = Enum("Layout", ["contiguous", "channels_last"])
+Precision = Enum("Precision", ["fp32", "bf16", "fp16"])
+
+
+@dataclass
+class TaskSettings:
+    name: str = "profile"
+
+
+@dataclass
+class DeviceSettings:
+    type: str = "cpu"
+    index: int = 0
+
+
+@dataclass
+class RuntimeSettings:
+    name: str = "eager"
+
+
+@dataclass
+class ProfilerSettings:
+    complexity: bool = False
+    fvcore: bool = False
+    latency: bool = False
+    memory: bool = False
+
+
+@dataclass
+class BudgetSettings:
+    """How long to measure: seconds of timed calls and of warm-up, and the fewest samples."""
+
+    name: str = "standard"
+    seconds: float = 4.0
+    warm_up_seconds: float = 0.5
+    min_samples: int = 20
+
+
+@dataclass
+class StoreSettings:
+    url: str = "sqlite:///results/benchbench.sqlite"
+
+
+@dataclass
+class Settings:
+    """What one job was asked to do. Not frozen: Hydra cannot compose frozen classes."""
+
+    task: TaskSettings = field(default_factory=TaskSettings)
+    model: dict[str, Any] = field(default_factory=dict)
+    device: DeviceSettings = field(default_factory=DeviceSettings)
+    runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
+    profiler: ProfilerSettings = field(default_factory=ProfilerSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    precision: Precision = Precision.fp32
+    layout: Layout = Layout.contiguous
+    batch_size: int = 1
+    threads: str = "1"  # a number, or "all"
+    resolution: int | None = None  # None: the network's own
+    input: str = "random"  # or the path of an image
+    seed: int = 0
+    output: Output = Output.table
+    tag: str | None = None
+    plots: bool | None = None  # None: pictures, except under --multirun
+    plan: bool = False  # show what would run, and run nothing
+    debug: bool = False  # show tracebacks
+    results: str = "results"  # folder of the database and the pictures
+
+
+def register() -> None:
+    """Make the schema known to Hydra, under the name that conf/config.yaml asks for."""
+    ConfigStore.instance().store(name="schema", node=Settings)
+
+
+def conf_dir() -> Path:
+    """The configuration folder: inside an installed package, beside it in a checkout."""
+    installed = Path(__file__).parent / "conf"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "conf"
+
+
+def settings(config: DictConfig) -> Settings:
+    """The typed settings of a composed configuration.
+
+    Raises:
+        UserError: a value makes no sense, whatever the network or the machine.
+    """
+    missing = OmegaConf.missing_keys(config) - {"model._target_"}
+    if missing:
+        raise UserError(f"no value for {', '.join(sorted(missing))}")
+    if OmegaConf.is_missing(config.model, "_target_"):
+        config.model._target_ = None
+    converted = OmegaConf.to_object(config)
+    assert isinstance(converted, Settings)
+    _check(converted)
+    return converted
+
+
+def plain(value: Settings) -> dict[str, Any]:
+    """Settings as built-in types, for records."""
+    container = OmegaConf.to_container(OmegaConf.structured(value), enum_to_str=True)
+    assert isinstance(container, dict)
+    return {str(key): item for key, item in container.items()}
+
+
+_SMALLEST = {"batch_size": 1, "resolution": 1, "seed": 0}
+
+
+def _check(value: Settings) -> None:
+    for key, smallest in _SMALLEST.items():
+        number = getattr(value, key)
+        if number is not None and number < smallest:
+            raise UserError(f"{key}={number}: must be at least {smallest}")
+    if value.device.index < 0:
+        raise UserError(f"device.index={value.device.index}: must be at least 0")
+    if not re.fullmatch(r"all|[1-9][0-9]*", value.threads):
+        raise UserError(f"threads={value.threads}: allowed are a number from 1 on, and all")
+    for key in ("seconds", "warm_up_seconds", "min_samples"):
+        number = getattr(value.budget, key)
+        if not 0 <= number < float("inf"):
+            raise UserError(f"budget.{key}={number}: must be a number from 0 on")
+
+
+
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    target: str
+    resolution: int
+    source: str  # the first comment line: paper and table row
+
+
+def variants() -> list[Variant]:
+    """Every network that conf/model names, in alphabetical order."""
+    return [_variant(path) for path in sorted((conf_dir() / "model").glob("*.yaml"))]
+
+
+def _variant(path: Path) -> Variant:
+    merged = _with_defaults(path)
+    first_line = path.read_text(encoding="utf-8").splitlines()[0]
+    return Variant(
+        name=path.stem,
+        target=str(merged["_target_"]),
+        resolution=int(merged["resolution"]),
+        source=first_line.lstrip("# "),
+    )
+
+
+def _with_defaults(path: Path) -> dict[str, Any]:
+    own = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(own, dict)
+    merged: dict[str, Any] = {}
+    for base in own.pop("defaults", []):
+        merged |= _with_defaults(path.with_name(f"{base}.yaml"))
+    return merged | {str(key): item for key, item in own.items()}
+
+
+def options(group: str) -> list[str]:
+    """The options of a choice: the names of the files in its folder."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def unknown_option(group: str, name: str) -> UserError:
+    """The error for `group=name` when there is no such file."""
+    return unknown(group, name, options(group))

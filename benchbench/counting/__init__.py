@@ -1,0 +1,1 @@
+"""Numbers that need no clock: one walk over the executed operators, tables of formulas."""

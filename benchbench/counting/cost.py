@@ -1,0 +1,121 @@
+"""From one walk to the counts of a network: in total and layer by layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields
+from itertools import groupby
+from typing import NamedTuple
+
+from torch import nn
+
+from benchbench.counting.formulas import Convolution
+from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
+from benchbench.counting.walk import Executed, Walk
+from benchbench.measurements import Layer, Measurement, exact
+
+
+class Cost(NamedTuple):
+    measurements: tuple[Measurement, ...]
+    layers: tuple[Layer, ...]  # in order of execution
+
+    @property
+    def multiply_adds(self) -> int:
+        return sum(layer.multiply_adds for layer in self.layers)
+
+
+class _Charged(NamedTuple):
+    """An executed operator with what the ledgers charge it."""
+
+    op: Executed
+    fused: int
+
+
+def cost(network: nn.Module, walked: Walk) -> Cost:
+    """The counts of `network` as it was walked: batch and element size included."""
+    charged = [
+        _Charged(op, fused)
+        for op, fused in zip(walked.executed, fused_bytes(walked), strict=True)
+    ]
+    layers = tuple(_layers(charged, _own_params(network)))
+    totals = {name: sum(getattr(layer, name) for layer in layers) for name in _SUMMED}
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(
+        measurements=(
+            exact("params", params),
+            exact("multiply_adds", totals.pop("multiply_adds"), operators=_by_operator(walked)),
+            *(exact(name, total) for name, total in totals.items()),
+        ),
+        layers=layers,
+    )
+
+
+_SUMMED = tuple(
+    field.name
+    for field in fields(Layer)
+    if field.name not in ("name", "kind", "output_shape", "params")
+)
+
+
+def _layers(charged: list[_Charged], params: dict[str, int]) -> Iterator[Layer]:
+    """One layer for each module whose own code executes something, in order of first execution."""
+    order = {name: index for index, name in enumerate(dict.fromkeys(c.op.layer for c in charged))}
+    by_layer = sorted(charged, key=lambda c: order[c.op.layer])  # stable: execution order within
+    for name, group in groupby(by_layer, key=lambda c: c.op.layer):
+        yield _layer(name, list(group), params.get(name, 0))
+
+
+def _layer(name: str, charged: list[_Charged], params: int) -> Layer:
+    ops = [c.op for c in charged]
+    return Layer(
+        name=name,
+        kind=" + ".join(dict.fromkeys(kind(op) for op in ops)),
+        output_shape=tuple(ops[-1].result.shape),
+        params=params,
+        multiply_adds=sum(op.multiply_adds for op in ops),
+        activations=sum(op.result.numel() for op in ops if op.convolution is not None),
+        launches=len(ops),
+        memory_access_paper=sum(paper_bytes(op) for op in ops),
+        memory_access_ops=sum(executed_bytes(op) for op in ops),
+        memory_access_fused=sum(c.fused for c in charged),
+    )
+
+
+def kind(op: Executed) -> str:
+    """What a reader calls the operator: "depthwise 3x3 / 2", "linear", "silu"."""
+    if op.convolution is None:
+        name = op.operator.removesuffix("_").removeprefix("native_")
+        return "linear" if name in ("addmm", "mm") else name
+    return _convolution_kind(op.convolution)
+
+
+def _convolution_kind(conv: Convolution) -> str:
+    size = "x".join(str(n) for n in conv.weight.shape[2:])
+    stride = f" / {max(conv.stride)}" if max(conv.stride) > 1 else ""
+    transposed = "transposed " if conv.transposed else ""
+    channels = conv.input.shape[1]
+    if conv.groups == 1:
+        return f"{transposed}conv {size}{stride}"
+    if conv.groups == channels:
+        return f"{transposed}depthwise {size}{stride}"
+    return f"{transposed}conv {size}{stride}, {conv.groups} groups"
+
+
+def _own_params(network: nn.Module) -> dict[str, int]:
+    """Parameters by module path, a shared one at its first place."""
+    counts: Counter[str] = Counter()
+    for name, parameter in network.named_parameters():
+        counts[name.rpartition(".")[0]] += parameter.numel()
+    return dict(counts)
+
+
+def _by_operator(walked: Walk) -> dict[str, dict[str, int]]:
+    """How often each operator ran, its multiply-adds and the elements it produced."""
+    found: dict[str, dict[str, int]] = {}
+    for op in walked.executed:
+        row = found.setdefault(op.operator, {"launches": 0, "multiply_adds": 0, "elements": 0})
+        row["launches"] += 1
+        row["multiply_adds"] += op.multiply_adds
+        row["elements"] += op.result.numel()
+    return found

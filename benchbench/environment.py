@@ -1,0 +1,166 @@
+"""The fingerprint of a measurement: machine, libraries and settings that change a figure.
+
+Every probe that finds nothing gives None, never an error and never a guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchbench import __version__
+from benchbench.cases import Case
+from benchbench.device import cpu_name
+
+PACKAGES = ("torch", "numpy", "fvcore", "memory-profiler", "pillow", "hydra-core", "SQLAlchemy")
+# Vector and matrix extensions: the ones that kernels are chosen by.
+CPU_FLAG_PREFIXES = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
+VARIABLE_PREFIXES = ("OMP_", "MKL_", "KMP_", "GOMP_", "DNNL_", "ONEDNN_", "MALLOC_", "PYTORCH_")
+VARIABLES = ("LD_PRELOAD", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
+# What git knows of the working folder says where code came from, not how fast it runs here.
+NOT_IN_FINGERPRINT = ("git", "fingerprint")
+
+
+def machine_environment() -> dict[str, Any]:
+    """What can be known without importing torch."""
+    return {
+        "machine": _machine(),
+        "python": platform.python_version(),
+        "packages": {"benchbench": __version__} | {name: _version(name) for name in PACKAGES},
+        "variables": _variables(),
+        "git": _git(),
+    }
+
+
+def torch_environment(case: Case) -> dict[str, Any]:
+    """What only torch knows, taken in the process that measures."""
+    import torch
+
+    found: dict[str, Any] = {
+        "torch": {
+            "version": torch.__version__,
+            "build": _digest(torch.__config__.show()),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(),
+            "mkldnn": torch.backends.mkldnn.is_available(),
+            "allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        }
+    }
+    if case.device == "cuda":
+        properties = torch.cuda.get_device_properties(case.device_index)
+        found["gpu"] = {
+            "name": properties.name,
+            "memory_bytes": properties.total_memory,
+            "compute_capability": f"{properties.major}.{properties.minor}",
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+        } | _nvml(str(properties.uuid))
+    return found
+
+
+def fingerprint(environment: Mapping[str, Any]) -> str:
+    """A digest of everything in an environment that changes a figure."""
+    kept = {key: item for key, item in environment.items() if key not in NOT_IN_FINGERPRINT}
+    return _digest(json.dumps(kept, sort_keys=True))
+
+
+def _machine() -> dict[str, Any]:
+    import psutil
+
+    return {
+        "cpu": cpu_name(),
+        "architecture": platform.machine(),
+        "cpu_flags": _cpu_flags(),
+        "logical_cores": psutil.cpu_count(logical=True),
+        "physical_cores": psutil.cpu_count(logical=False),
+        "affinity": sorted(os.sched_getaffinity(0)),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "smt": _read("/sys/devices/system/cpu/smt/control"),
+        "memory_bytes": psutil.virtual_memory().total,
+        "kernel": platform.release(),
+        "hypervisor": _read("/sys/hypervisor/type") or ("yes" if _is_virtual() else None),
+        "cpu_quota": _read("/sys/fs/cgroup/cpu.max"),
+    }
+
+
+def _cpu_flags() -> list[str]:
+    return sorted(flag for flag in _all_cpu_flags() if flag.startswith(CPU_FLAG_PREFIXES))
+
+
+def _is_virtual() -> bool:
+    return "hypervisor" in _all_cpu_flags()
+
+
+def _all_cpu_flags() -> list[str]:
+    for line in (_read("/proc/cpuinfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return value.split()
+    return []
+
+
+def _variables() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(VARIABLE_PREFIXES) or name in VARIABLES
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and state of the working folder, where one's own networks live."""
+    commit = _command("git", "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return {"commit": commit, "dirty": bool(_command("git", "status", "--porcelain"))}
+
+
+def _command(*words: str) -> str | None:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _nvml(uuid: str) -> dict[str, Any]:
+    """Driver and power limit of the GPU with this UUID."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid.removeprefix('GPU-')}")
+        return {
+            "driver": str(pynvml.nvmlSystemGetDriverVersion()),
+            "power_limit_watts": pynvml.nvmlDeviceGetPowerManagementLimit(handle) / 1000,
+            "maximum_clock_mhz": pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM),
+        }
+    except pynvml.NVMLError:
+        return {"driver": None, "power_limit_watts": None, "maximum_clock_mhz": None}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Experiments: which cases and profilers a task needs, and what its records say."""

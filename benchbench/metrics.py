@@ -1,0 +1,61 @@
+"""One table: what each metric is called, its unit, its direction and whether it is exact.
+
+Tables, plots, documents and comparisons follow it, in its order.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    label: str
+    unit: str  # SI, "" for a count
+    exact: bool = True  # the same however often it is taken
+    lower_is_better: bool = True
+
+
+METRICS: dict[str, Metric] = {
+    "params": Metric("parameters", ""),
+    "multiply_adds": Metric("multiply-adds", ""),
+    "flops_fvcore": Metric("FLOPs by fvcore", ""),
+    "activations": Metric("activations", ""),
+    "launches": Metric("launches, eager", ""),
+    "memory_access_paper": Metric("memory access, paper", "B"),
+    "memory_access_ops": Metric("memory access, ops", "B"),
+    "memory_access_fused": Metric("memory access, fused", "B"),
+    "peak_memory": Metric("peak memory", "B", exact=False),
+    "peak_memory_kernel": Metric("peak memory, kernel's mark", "B", exact=False),
+    "peak_memory_reserved": Metric("peak memory, reserved", "B", exact=False),
+    "latency": Metric("latency", "s", exact=False),
+}
+# Which of them grow with the batch, so that a table shows them per image too.
+PER_IMAGE = (
+    "multiply_adds",
+    "flops_fvcore",
+    "activations",
+    "memory_access_paper",
+    "memory_access_ops",
+    "memory_access_fused",
+    "latency",
+)
+_PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
+
+
+def si(value: float, unit: str, digits: int = 4) -> str:
+    """A value with an SI prefix: `si(0.02131, "s")` is "21.31 ms"."""
+    exponent = 0
+    for candidate in sorted(_PREFIXES):
+        # Compared after rounding, so that 999.96 becomes 1.000 k and not 1000.
+        if float(f"{abs(value):.{digits}g}") >= 10.0**candidate:
+            exponent = candidate
+    scaled = f"{value / 10.0**exponent:#.{digits}g}".rstrip(".")
+    return f"{scaled} {_PREFIXES[exponent]}{unit}".rstrip()
+
+
+def show(metric: str, value: float | None) -> str:
+    """A value as tables print it: counts in full, the rest with an SI prefix."""
+    if value is None:
+        return "not available"
+    unit = METRICS[metric].unit
+    return si(value, unit) if unit else f"{value:,.0f}"

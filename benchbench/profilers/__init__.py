@@ -1,0 +1,1 @@
+"""Profilers: a case in, measurements out. One file each, no base class."""

@@ -1,0 +1,47 @@
+"""Counts without a clock: parameters, multiply-adds, launches, memory access."""
+
+from __future__ import annotations
+
+import torch
+
+from benchbench.cases import Case, build, total_stride
+from benchbench.counting.cost import Cost, cost
+from benchbench.counting.walk import walk, without_garbage_collection
+from benchbench.errors import UserError
+from benchbench.runtimes.formats import dtype, memory_format
+
+
+def complexity(case: Case) -> Cost:
+    """Walk the case on the `meta` device, where tensors have shapes and no memory.
+
+    Raises:
+        UserError: the network does not accept the case's input, or executes an operator
+            that has no formula.
+    """
+    with without_garbage_collection():
+        network = build(case, "meta")
+        check_resolution(case, total_stride(network))
+        network = network.to(dtype=dtype(case), memory_format=memory_format(case))
+        images = torch.empty(
+            case.input_shape, dtype=dtype(case), device="meta", memory_format=memory_format(case)
+        )
+        try:
+            return cost(network, walk(network, images))
+        except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+            line = str(error).strip().split("\n")[0]
+            raise UserError(
+                f"model={case.name} does not accept an input of {list(case.input_shape)}: {line}"
+            ) from error
+
+
+def check_resolution(case: Case, stride: int) -> None:
+    """Refuse an input smaller than one pixel of the last map.
+
+    Raises:
+        UserError: many networks would run all the same, on padding alone.
+    """
+    if case.resolution < stride:
+        raise UserError(
+            f"resolution={case.resolution}: {case.name} divides its input by {stride}, "
+            f"so allowed are {stride} and more"
+        )

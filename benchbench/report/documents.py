@@ -1,0 +1,110 @@
+"""The documents of `output=json` and `output=csv`: a contract, one a job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from benchbench.experiments.crosscheck import Crosscheck
+from benchbench.experiments.inventory import Inventory
+from benchbench.measurements import Measurement
+from benchbench.metrics import METRICS
+from benchbench.records import SCHEMA_VERSION, Record
+
+
+def profile_document(record: Record, folder: str | None) -> dict[str, Any]:
+    """The document of a profile. Raw samples stay in the store, under `record`."""
+    case = record.case
+    return {
+        "schema_version": record.schema_version,
+        "task": record.task,
+        "model": case.name,
+        "device": {"type": case.device, "index": case.device_index, "name": record.device_name},
+        "runtime": case.runtime,
+        "precision": case.precision,
+        "layout": case.layout,
+        "batch_size": case.batch_size,
+        "input_shape": list(case.input_shape),
+        "input": case.input,
+        "threads": case.threads,
+        "metrics": {name: _metric(record[name]) for name in METRICS if name in record},
+        "layers": [asdict(layer) for layer in record.layers],
+        "quality": asdict(record.quality),
+        "environment": dict(record.environment),
+        "record": record.id,
+        "created": record.created,
+        "tag": record.tag,
+        "command": record.command,
+        "folder": folder,
+    }
+
+
+def _metric(measurement: Measurement) -> dict[str, Any]:
+    metric = METRICS[measurement.metric]
+    document: dict[str, Any] = {"value": measurement.value, "unit": metric.unit}
+    if measurement.reason is not None:
+        document["reason"] = measurement.reason
+    if not metric.exact and measurement.samples:
+        interval = measurement.interval
+        document["ci"] = None if interval is None else [interval.low, interval.high]
+        document["samples"] = len(measurement.flat)
+        document["processes"] = len(measurement.samples)
+    return document
+
+
+def crosscheck_document(record: Record, result: Crosscheck) -> dict[str, Any]:
+    """The document of a crosscheck."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": "crosscheck",
+        "model": record.case.name,
+        "input_shape": list(record.case.input_shape),
+        "agrees": result.agrees,
+        "multiply_adds": record["multiply_adds"].value,
+        "flops_fvcore": record["flops_fvcore"].value,
+        "operators": [row._asdict() | {"difference": row.difference} for row in result.rows],
+        "record": record.id,
+        "command": record.command,
+    }
+
+
+def inventory_document(found: Inventory) -> dict[str, Any]:
+    """The document of a list."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": "list",
+        "variants": [asdict(variant) for variant in found.variants],
+        "families": [family._asdict() for family in found.families],
+        "devices": found.devices,
+        "choices": found.choices,
+    }
+
+
+def profile_row(record: Record) -> dict[str, Any]:
+    """A profile as one flat row. Every row has the same columns, so rows of jobs line up."""
+    case = record.case
+    row: dict[str, Any] = {
+        "record": record.id,
+        "created": record.created,
+        "tag": record.tag,
+        "task": record.task,
+        "model": case.name,
+        "device": case.device_name,
+        "device_name": record.device_name,
+        "runtime": case.runtime,
+        "precision": case.precision,
+        "layout": case.layout,
+        "batch_size": case.batch_size,
+        "resolution": case.resolution,
+        "threads": case.threads,
+        "input": case.input,
+    }
+    for name, metric in METRICS.items():
+        column = f"{name}_{metric.unit}" if metric.unit else name
+        measurement = record[name] if name in record else None
+        row[column] = measurement.value if measurement else None
+        if not metric.exact:
+            interval = measurement.interval if measurement else None
+            row[f"{column}_low"] = interval.low if interval else None
+            row[f"{column}_high"] = interval.high if interval else None
+    return row | {"quality": record.quality.grade, "fingerprint": record.environment["fingerprint"]}

@@ -1,0 +1,199 @@
+"""Three pictures of a profile, as PNG and SVG."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchbench.measurements import Layer
+from benchbench.metrics import si
+from benchbench.records import Record
+from benchbench.report.tables import describe
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURRENCIES = {
+    "multiply_adds": ("multiply-adds", ""),
+    "memory_access_fused": ("memory access, fused", "B"),
+    "params": ("parameters", ""),
+}
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")  # Okabe and Ito: colour-blind safe
+
+
+def save(record: Record, runs: Path) -> Path | None:
+    """Write the pictures this record has data for into a new folder below `runs`.
+
+    The folder appears when all of them are written. None: there was nothing to draw.
+    """
+    pictures = dict(_pictures(record))
+    if not pictures:
+        return None
+    from matplotlib import rc_context
+
+    created = datetime.fromisoformat(record.created)
+    name = re.sub(r"[^\w.-]+", "_", record.case.name)
+    folder = runs / f"{created:%Y-%m-%d_%H-%M-%S-%f}_{name}"
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=runs, prefix=".") as scratch:
+        unfinished = Path(scratch) / "pictures"
+        unfinished.mkdir()
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "benchbench"}):
+            for stem, draw in pictures.items():
+                figure = draw(record)
+                figure.savefig(unfinished / f"{stem}.png", dpi=150)
+                figure.savefig(unfinished / f"{stem}.svg", metadata={"Date": None})
+        unfinished.rename(folder)
+    return folder
+
+
+def _pictures(record: Record) -> Iterable[tuple[str, Callable[[Record], Figure]]]:
+    if record.layers:
+        yield "cost_per_stage", cost_per_stage
+        yield "multiply_adds_and_memory_access", multiply_adds_and_memory_access
+    if "latency" in record and record["latency"].samples:
+        yield "latency_distribution", latency_distribution
+
+
+def stage(layer: str) -> str:
+    """The stage a layer belongs to: "stem", "stages.3"; containers of numbered parts split."""
+    first, *rest = layer.split(".")
+    return f"{first}.{rest[0]}" if len(rest) > 1 and rest[0].isdigit() else first
+
+
+def cost_per_stage(record: Record) -> Figure:
+    """Each stage's share of three currencies, side by side."""
+    stages = list(dict.fromkeys(stage(layer.name) for layer in record.layers))
+    figure, axes = _figure(record, "cost per stage", height=1.8 + 0.42 * len(stages))
+    for index, (currency, (label, unit)) in enumerate(CURRENCIES.items()):
+        sums = dict.fromkeys(stages, 0)
+        for layer in record.layers:
+            sums[stage(layer.name)] += getattr(layer, currency)
+        total = sum(sums.values())
+        shares = [100 * value / (total or 1) for value in sums.values()]
+        positions = [row + (index - 1) * 0.27 for row in range(len(stages))]
+        axes.barh(
+            positions, shares, 0.27, color=COLOURS[index], label=f"{label}: {si(total, unit)}"
+        )
+    axes.set_yticks(range(len(stages)), [name or "(network)" for name in stages])
+    axes.invert_yaxis()
+    axes.set_xlabel("share of the network (%)")
+    axes.set_ylabel("stage")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="best", fontsize="small")
+    return figure
+
+
+def latency_distribution(record: Record) -> Figure:
+    """How often each time occurred, and when: drift and outliers show in the lower panel."""
+    latency = record["latency"]
+    milliseconds = [1e3 * sample for sample in latency.flat]
+    figure, (upper, lower) = _figures(record, "latency distribution", rows=2, height=6.0)
+    upper.hist(milliseconds, bins="auto" if len(milliseconds) > 20 else 10, color=COLOURS[4])
+    assert latency.value is not None
+    label = f"median {si(latency.value, 's')}"
+    upper.axvline(1e3 * latency.value, color=COLOURS[0], label=label)
+    if latency.interval is not None:
+        low, high = 1e3 * latency.interval.low, 1e3 * latency.interval.high
+        upper.axvspan(low, high, color=COLOURS[0], alpha=0.2, label="95 % interval, this process")
+    upper.set_xlabel("latency (ms)")
+    upper.set_ylabel("samples")
+    upper.legend(fontsize="small")
+    lower.plot(range(1, len(milliseconds) + 1), milliseconds, ".", color=COLOURS[0], markersize=3)
+    lower.set_xlabel("sample, in order")
+    lower.set_ylabel("latency (ms)")
+    for axes in (upper, lower):
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def multiply_adds_and_memory_access(record: Record) -> Figure:
+    """Each layer that computes: work against traffic, with lines of equal intensity."""
+    figure, axes = _figure(record, "multiply-adds and memory access per layer", height=5.5)
+    working = [layer for layer in record.layers if layer.multiply_adds]
+    by_kind: dict[str, list[Layer]] = {}
+    for layer in working:
+        by_kind.setdefault(_broad_kind(layer), []).append(layer)
+    for colour, marker, (name, layers) in zip(
+        COLOURS, "osD^v", sorted(by_kind.items()), strict=False
+    ):
+        axes.scatter(
+            [layer.multiply_adds for layer in layers],
+            [layer.memory_access_fused for layer in layers],
+            s=28,
+            color=colour,
+            marker=marker,
+            alpha=0.7,
+            label=f"{name} ({len(layers)})",
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    _intensity_lines(axes)
+    idle = sum(layer.memory_access_fused for layer in record.layers if not layer.multiply_adds)
+    axes.set_xlabel("multiply-adds")
+    axes.set_ylabel("memory access, fused (bytes)")
+    axes.legend(
+        fontsize="small",
+        title=f"not drawn: {si(idle, 'B')} in layers\nwithout multiply-adds",
+        title_fontsize="x-small",
+    )
+    axes.grid(alpha=0.3, which="both", linewidth=0.5)
+    return figure
+
+
+def _broad_kind(layer: Layer) -> str:
+    for name in ("depthwise", "linear"):
+        if name in layer.kind:
+            return name
+    if "groups" in layer.kind:
+        return "grouped convolution"
+    return "1x1 convolution" if "conv 1x1" in layer.kind else "other convolution"
+
+
+def _intensity_lines(axes: Axes) -> None:
+    """Dotted lines along which a byte is worth the same number of multiply-adds."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    for intensity in (0.1, 1.0, 10.0, 100.0):
+        axes.plot(
+            [left, right], [left / intensity, right / intensity], ":", color="grey", linewidth=0.8
+        )
+        # The label stands where the line leaves the picture: at the top or at the right.
+        x, y = (top * intensity, top) if right / intensity > top else (right, right / intensity)
+        if left < x and bottom < y:
+            axes.annotate(
+                f"{intensity:g} per byte",
+                (x, y),
+                xytext=(-3, -3),
+                textcoords="offset points",
+                fontsize="x-small",
+                color="grey",
+                ha="right",
+                va="top",
+            )
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+
+
+def _figure(record: Record, title: str, height: float) -> tuple[Figure, Axes]:
+    figure, (axes,) = _figures(record, title, rows=1, height=height)
+    return figure, axes
+
+
+def _figures(
+    record: Record, title: str, rows: int, height: float
+) -> tuple[Figure, Sequence[Axes]]:
+    # Figure itself, not pyplot: no global state, and no window system is asked for.
+    from matplotlib.figure import Figure
+
+    case = record.case
+    figure = Figure(figsize=(8.0, height), layout="constrained")
+    figure.suptitle(
+        f"{case.name}: {title}\n{record.device_name}, {describe(case)}", fontsize="medium"
+    )
+    panels = figure.subplots(rows, 1, squeeze=False)
+    return figure, [row[0] for row in panels]

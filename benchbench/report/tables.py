@@ -1,0 +1,160 @@
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from benchbench.cases import Case
+from benchbench.experiments.crosscheck import Crosscheck
+from benchbench.experiments.inventory import Inventory
+from benchbench.measurements import Layer
+from benchbench.metrics import METRICS, PER_IMAGE, show, si
+from benchbench.records import Record
+
+LAYERS_SHOWN = 10
+
+
+def profile_tables(record: Record, folder: str | None) -> RenderableType:
+    """Cost, most expensive layers, quality, and how to repeat the run."""
+    parts: list[RenderableType] = [_title(record), _cost_table(record)]
+    if record.layers:
+        parts.append(_layer_table(record.layers))
+    grade = record.quality.grade or "none"
+    parts += [Text(f"quality {grade}: {'; '.join(record.quality.reasons)}")]
+    parts += [Text(f"record  {record.id}")]
+    if folder is not None:
+        parts += [Text(f"folder  {folder}", no_wrap=True, overflow="ignore")]
+    parts += [Text(f"repeat  {record.command}", no_wrap=True, overflow="ignore")]
+    return Group(*parts)
+
+
+def describe(case: Case) -> str:
+    """How a case is executed, in one line."""
+    threads = "1 thread" if case.threads == 1 else f"{case.threads} threads"
+    shape = "x".join(str(n) for n in case.input_shape)
+    noise = "" if case.input == "random" else f" of {case.input}"
+    layout = "" if case.layout == "contiguous" else f", {case.layout}"
+    where = f", {threads}" if case.device == "cpu" else ""
+    return f"{case.runtime}, {case.precision}{layout}, input {shape}{noise}{where}"
+
+
+def _title(record: Record) -> Text:
+    case = record.case
+    heading = f"{case.name} on {case.device_name} ({record.device_name})"
+    return Text.assemble((heading, "bold"), f"\n{describe(case)}")
+
+
+def _cost_table(record: Record) -> Table:
+    table = Table(title="cost of the network", title_justify="left")
+    per_image = record.case.batch_size > 1
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    if per_image:
+        table.add_column("per image", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("from")
+    for name in METRICS:
+        if name not in record:
+            continue
+        measurement = record[name]
+        cells = [METRICS[name].label, show(name, measurement.value)]
+        if per_image:
+            divided = measurement.value is not None and name in PER_IMAGE
+            value = (measurement.value or 0) / record.case.batch_size
+            cells.append(show(name, value) if divided else "")
+        interval = measurement.interval
+        unit = METRICS[name].unit
+        cells.append(f"{si(interval.low, unit)} to {si(interval.high, unit)}" if interval else "")
+        table.add_row(*cells, escape(_origin(record, name)))
+    return table
+
+
+def _origin(record: Record, metric: str) -> str:
+    """Where a figure comes from, or why there is none."""
+    measurement = record[metric]
+    if measurement.reason is not None:
+        return measurement.reason
+    if METRICS[metric].exact:
+        return "counted"
+    samples, processes = len(measurement.flat), len(measurement.samples)
+    if metric != "latency":
+        return "a fresh process"
+    return f"{samples} samples, {processes} process{'es' if processes > 1 else ''}"
+
+
+def _layer_table(layers: Iterable[Layer]) -> Table:
+    """The layers with most multiply-adds, with their share of each currency."""
+    layers = list(layers)
+    total_work = sum(layer.multiply_adds for layer in layers) or 1
+    total_traffic = sum(layer.memory_access_fused for layer in layers) or 1
+    costly = sorted(layers, key=lambda layer: layer.multiply_adds, reverse=True)[:LAYERS_SHOWN]
+    title = f"most expensive layers ({len(costly)} of {len(layers)}, by multiply-adds)"
+    table = Table(title=title, title_justify="left")
+    for heading in ("layer", "kind", "output"):
+        table.add_column(heading)
+    for heading in ("multiply-adds", "share", "memory, fused", "share"):
+        table.add_column(heading, justify="right")
+    for layer in costly:
+        table.add_row(
+            escape(layer.name) or "(the network itself)",
+            layer.kind,
+            "x".join(str(n) for n in layer.output_shape),
+            si(layer.multiply_adds, ""),
+            f"{100 * layer.multiply_adds / total_work:.1f} %",
+            si(layer.memory_access_fused, "B"),
+            f"{100 * layer.memory_access_fused / total_traffic:.1f} %",
+        )
+    return table
+
+
+def crosscheck_tables(record: Record, result: Crosscheck) -> RenderableType:
+    """Operator by operator, and the verdict."""
+    table = Table(title="our multiply-adds and fvcore's FLOPs", title_justify="left")
+    table.add_column("operator")
+    for heading in ("launches", "elements", "ours", "fvcore", "difference"):
+        table.add_column(heading, justify="right")
+    table.add_column("why")
+    for row in sorted(result.rows, key=lambda row: -max(row.flops_fvcore, row.multiply_adds)):
+        numbers = (row.launches, row.elements, row.multiply_adds, row.flops_fvcore, row.difference)
+        table.add_row(row.operator, *(f"{number:,}" for number in numbers), row.why)
+    ours, theirs = record["multiply_adds"].value or 0, record["flops_fvcore"].value or 0
+    table.add_section()
+    table.add_row("total", "", "", f"{ours:,}", f"{theirs:,}", f"{theirs - ours:,}", "")
+    verdict = "agree to the unit" if result.agrees else "DISAGREE: one of the two is wrong"
+    return Group(
+        _title(record),
+        table,
+        Text(f"convolutions and linear layers {verdict}"),
+        Text(f"repeat  {record.command}", no_wrap=True, overflow="ignore"),
+    )
+
+
+def inventory_tables(found: Inventory) -> RenderableType:
+    """Variants, then everything else there is to choose."""
+    table = Table(title=f"variants ({len(found.variants)})", title_justify="left")
+    for heading in ("model=", "family", "resolution", "reproduces"):
+        table.add_column(heading)
+    for variant in found.variants:
+        family = variant.target.split(".")[-2]
+        table.add_row(variant.name, family, str(variant.resolution), escape(variant.source))
+    families = ", ".join(f"{family.name} ({family.variants})" for family in found.families)
+    devices = ", ".join(f"{name} ({label})" for name, label in found.devices.items())
+    lines = [f"families: {families}", f"devices: {devices}"]
+    lines += [f"{group}=: {', '.join(names)}" for group, names in found.choices.items()]
+    return Group(table, Text("\n".join(lines)))
+
+
+def plan_table(cases: Iterable[Case], profilers: Iterable[str], budget: str) -> RenderableType:
+    """What would run."""
+    table = Table(title="plan: nothing is run", title_justify="left")
+    for heading in ("model", "device", "how", "profilers", "budget"):
+        table.add_column(heading)
+    names = ", ".join(profilers)
+    for case in cases:
+        table.add_row(escape(case.name), case.device_name, escape(describe(case)), names, budget)
+    return table

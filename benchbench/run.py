@@ -1,0 +1,205 @@
+"""One job from settings to report: the rightmost module, which knows all the others."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbench.cases import Case, from_settings
+from benchbench.config import Output, ProfilerSettings, Settings, options, plain, unknown_option
+from benchbench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from benchbench.records import Record
+    from benchbench.worker import Progress
+
+DONE, FAILED_CHECK, ERROR, NO_EVIDENCE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra knows of a job beside its settings."""
+
+    model_name: str  # as reports call the network
+    command: str  # repeats this job alone
+    first_row: bool = True  # of a sweep's CSV: print the header
+    sweep: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a task hands to the report, in each form that can be asked for."""
+
+    table: RenderableType
+    document: dict[str, Any]
+    rows: list[dict[str, Any]]
+    exit_code: int = DONE
+
+
+def run(settings: Settings, job: Job) -> int:
+    """Do one job and print its report. Returns the exit code.
+
+    Raises:
+        UserError: the job cannot be done; nothing was written.
+    """
+    tasks = {"profile": _profile, "crosscheck": _crosscheck, "list": _list}
+    if settings.task.name not in tasks:
+        raise unknown_option("task", settings.task.name)
+    # Networks may print; stdout belongs to the report.
+    with redirect_stdout(sys.stderr):
+        result = tasks[settings.task.name](settings, job)
+    _print(result, settings.output, job)
+    return result.exit_code
+
+
+def _list(_: Settings, __: Job) -> Result:
+    from benchbench.experiments.inventory import inventory
+    from benchbench.report.documents import inventory_document
+    from benchbench.report.tables import inventory_tables
+
+    found = inventory()
+    rows = [asdict(variant) for variant in found.variants]
+    return Result(inventory_tables(found), inventory_document(found), rows)
+
+
+def _profile(settings: Settings, job: Job) -> Result:
+    from benchbench.report.documents import profile_document, profile_row
+    from benchbench.report.pictures import save
+    from benchbench.report.tables import profile_tables
+
+    case = from_settings(settings, job.model_name)
+    if settings.plan:
+        return _plan(case, settings.profiler, settings)
+    record, interrupted = _recorded(case, settings.profiler, settings, job)
+    plots = not job.sweep if settings.plots is None else settings.plots
+    saved = save(record, Path(settings.results) / "runs") if plots and not interrupted else None
+    folder = None if saved is None else str(saved)
+    return Result(
+        profile_tables(record, folder),
+        profile_document(record, folder),
+        [profile_row(record)],
+        INTERRUPTED if interrupted else DONE,
+    )
+
+
+def _crosscheck(settings: Settings, job: Job) -> Result:
+    from benchbench.experiments.crosscheck import PROFILERS, judge
+    from benchbench.report.documents import crosscheck_document
+    from benchbench.report.tables import crosscheck_tables
+
+    case = from_settings(settings, job.model_name)
+    if settings.plan:
+        return _plan(case, PROFILERS, settings)
+    record, interrupted = _recorded(case, PROFILERS, settings, job)
+    if interrupted:
+        raise KeyboardInterrupt
+    result = judge(record)
+    document = crosscheck_document(record, result)
+    return Result(
+        crosscheck_tables(record, result),
+        document,
+        [{"model": case.name} | row for row in document["operators"]],
+        result.exit_code,
+    )
+
+
+def _recorded(
+    case: Case, profilers: ProfilerSettings, settings: Settings, job: Job
+) -> tuple[Record, bool]:
+    """Measure a case and keep the record; also, whether Ctrl-C ended it early."""
+    from benchbench.measure import measure
+    from benchbench.records import record
+    from benchbench.store import Store
+
+    store = Store(settings.store.url)
+    try:
+        with _progress_bar(case.name) as progress:
+            measured = measure(case, profilers, settings.budget, progress)
+        if measured.interrupted and not measured.measurements:
+            raise KeyboardInterrupt
+        kept = record(
+            measured,
+            task=settings.task.name,
+            settings=plain(settings),
+            command=job.command,
+            tag=settings.tag,
+        )
+        store.add(kept)
+    finally:
+        store.close()
+    return kept, measured.interrupted
+
+
+def _plan(case: Case, profilers: ProfilerSettings, settings: Settings) -> Result:
+    from benchbench.report.tables import plan_table
+
+    names = [name for name, wanted in asdict(profilers).items() if wanted]
+    entry = asdict(case) | {"input_shape": list(case.input_shape), "profilers": names}
+    document = {"schema_version": 1, "task": settings.task.name, "plan": [entry]}
+    return Result(plan_table([case], names, settings.budget.name), document, [entry])
+
+
+@contextmanager
+def _progress_bar(label: str) -> Iterator[Progress]:
+    """A bar on stderr; nothing at all when stderr is no terminal.
+
+    It is drawn when a worker reports, never by a thread of its own, which would wake up
+    beside the measurement.
+    """
+    if not sys.stderr.isatty():
+        yield lambda name, fraction: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+    with bar:
+        task = bar.add_task(label, total=1.0)
+
+        def progress(name: str, fraction: float) -> None:
+            bar.update(task, description=f"{label}: {name}", completed=fraction, refresh=True)
+
+        yield progress
+
+
+def _print(result: Result, output: Output, job: Job) -> None:
+    if output is Output.json:
+        layout: dict[str, Any] = {"separators": (",", ":")} if job.sweep else {"indent": 2}
+        print(json.dumps(result.document, allow_nan=False, **layout))
+    elif output is Output.csv:
+        import pandas
+
+        frame = pandas.DataFrame(result.rows)
+        print(frame.to_csv(index=False, header=job.first_row), end="")
+    else:
+        from rich.console import Console
+
+        # Piped into a file there is no width to fit into: long rows stay whole.
+        Console(width=None if sys.stdout.isatty() else 140).print(result.table)
+    sys.stdout.flush()
+
+
+def task_needs_model(settings: Settings) -> bool:
+    """Whether the task is about one network."""
+    return settings.task.name != "list"
+
+
+def check_choices(settings: Settings) -> None:
+    """Refuse a choice whose folder has the file but whose content was overridden to nonsense.
+
+    Raises:
+        UserError: `device.type=tpu`, `runtime.name=jax` and the like.
+    """
+    for group, name in (("device", settings.device.type), ("runtime", settings.runtime.name)):
+        if name not in options(group):
+            raise unknown_option(group, name)
+    if not any(asdict(settings.profiler).values()):
+        raise UserError(f"no profiler: allowed are {', '.join(options('profiler'))}")

@@ -1,0 +1,1 @@
+"""Ways to execute a case: prepare it, then call it."""

@@ -1,0 +1,1 @@
+"""Intervals and verdicts: numpy and scipy, no torch."""

@@ -1,0 +1,179 @@
+"""The database of records: one row each, written whole or not at all.
+
+SQLite in write-ahead mode: a killed process leaves it intact, and two may write at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Engine, Integer, String, create_engine, event, make_url, select
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from benchbench.errors import UserError
+from benchbench.records import Record, from_dict
+
+BUSY_SECONDS = 30.0  # to wait for another process that writes
+
+
+class Base(DeclarativeBase):
+    """The tables of the database."""
+
+
+class Row(Base):
+    """A record as a document, beside the columns that records are looked up by."""
+
+    __tablename__ = "records"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    schema_version: Mapped[int] = mapped_column(Integer)
+    created: Mapped[str] = mapped_column(String(40), index=True)
+    task: Mapped[str] = mapped_column(String(40))
+    model: Mapped[str] = mapped_column(String(400), index=True)
+    device: Mapped[str] = mapped_column(String(200))
+    tag: Mapped[str | None] = mapped_column(String(400), index=True)
+    fingerprint: Mapped[str] = mapped_column(String(40), index=True)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class Store:
+    """Records at a database URL. Opening it writes nothing where there is no database yet.
+
+    Raises:
+        UserError: the URL is none, or its folder or file cannot be written or is no database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        with self._readable_errors():
+            self.engine = _engine(url)
+            self._check()
+
+    def add(self, record: Record) -> None:
+        """Write a record, in one transaction."""
+        row = Row(
+            id=record.id,
+            schema_version=record.schema_version,
+            created=record.created,
+            task=record.task,
+            model=record.case.name,
+            device=record.device_name,
+            tag=record.tag,
+            fingerprint=record.environment["fingerprint"],
+            document=record.as_dict(),
+        )
+        with self._readable_errors():
+            path = _sqlite_path(self.engine)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._create_tables()
+            with Session(self.engine) as session, session.begin():
+                session.add(row)
+
+    def records(self, tag: str | None = None) -> list[Record]:
+        """All records, or those with a tag, oldest first."""
+        query = select(Row.document).order_by(Row.created)
+        if tag is not None:
+            query = query.where(Row.tag == tag)
+        with self._readable_errors():
+            self._create_tables()
+            with Session(self.engine) as session:
+                documents = list(session.scalars(query))
+        return [from_dict(document) for document in documents]
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.engine.dispose()
+
+    def _create_tables(self) -> None:
+        # "if not exists" in SQL: asking first and creating then would race with another process.
+        with self.engine.begin() as connection:
+            for table in Base.metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
+
+    def _check(self) -> None:
+        """Fail now rather than after minutes of measuring."""
+        path = _sqlite_path(self.engine)
+        if path is None:
+            with self.engine.connect():
+                return
+        if path.exists():
+            with path.open("r+b"), self.engine.begin():
+                return
+        with _temporary_parents(path):
+            probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
+            probe.touch(exist_ok=False)
+            probe.unlink()
+
+    @contextmanager
+    def _readable_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise UserError(f"store.url={self.url}: {_line(error)}") from error
+        except (SQLAlchemyError, OSError) as error:
+            raise UserError(f"store.url={self.url} cannot be used: {_line(error)}") from error
+
+
+def _engine(url: str) -> Engine:
+    engine = create_engine(
+        make_url(url),
+        json_serializer=lambda value: json.dumps(value, separators=(",", ":"), allow_nan=False),
+    )
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediately)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # The driver's own transactions begin at the first write, too late to wait for one's turn.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            # Another process is writing, and switches it or has done so. Without the switch
+            # all stays correct, only readers wait.
+            pass
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_immediately(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _sqlite_path(engine: Engine) -> Path | None:
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database == ":memory:":
+        return None
+    return Path(database)
+
+
+@contextmanager
+def _temporary_parents(path: Path) -> Iterator[None]:
+    """The folders above `path`, made where missing and taken away again."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # another process may use it by now
+                folder.rmdir()
+
+
+def _line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().split("\n")[0]

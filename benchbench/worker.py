@@ -1,0 +1,216 @@
+"""A fresh process that runs profilers on one case, and the parent that waits for it.
+
+The parent blocks on the connection, because a parent that polls takes the core the child is
+being timed on. Messages from the child are tuples whose first item names them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing.connection import Connection, wait
+from time import perf_counter
+from typing import Any
+
+from benchbench.cases import Case
+from benchbench.config import BudgetSettings
+from benchbench.errors import UserError
+from benchbench.measurements import Measurement
+
+SILENCE_SECONDS = 600.0  # without a sign of life from the child
+STOP_SECONDS = 10.0  # to finish the call under way after Ctrl-C
+PROGRESS_SECONDS = 0.25
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+Progress = Callable[[str, float], None]
+
+
+class Interrupted(Exception):
+    """Ctrl-C during a measurement."""
+
+
+def run(
+    case: Case,
+    profilers: Sequence[str],
+    budget: BudgetSettings,
+    progress: Progress,
+    received: Callable[[Measurement | dict[str, Any]], None],
+) -> None:
+    """Run `profilers` on `case` in a fresh process; hand on each measurement as it comes.
+
+    A dictionary that is handed on is torch's part of the environment.
+
+    Raises:
+        UserError: the child failed for a reason the user can mend, or was killed.
+        Interrupted: Ctrl-C, after what was measured until then was handed on.
+    """
+    context = multiprocessing.get_context("spawn")
+    parent_end, child_end = context.Pipe()
+    child = context.Process(target=_child, args=(child_end, case, tuple(profilers), budget))
+    with _ignoring_interrupts():  # inherited: a traceback of the child's would be noise
+        child.start()
+    child_end.close()
+    try:
+        _listen(parent_end, case, progress, received, timeout=SILENCE_SECONDS)
+        child.join()
+    except EOFError:
+        child.join()
+        raise _died(case, child.exitcode) from None
+    except KeyboardInterrupt:
+        _stop(parent_end, case, progress, received)
+        raise Interrupted from None
+    finally:
+        _end(child)
+        parent_end.close()
+
+
+def _listen(
+    connection: Connection,
+    case: Case,
+    progress: Progress,
+    received: Callable[[Measurement | dict[str, Any]], None],
+    timeout: float,
+) -> None:
+    """Hand on messages until the child says it is done."""
+    while True:
+        if not wait([connection], timeout):
+            raise UserError(f"model={case.name}: no sign of life for {timeout:.0f} s, given up")
+        name, *content = connection.recv()
+        if name == "progress":
+            progress(*content)
+        elif name == "result":
+            received(*content)
+        elif name == "error":
+            raise UserError(*content)
+        else:
+            return
+
+
+def _stop(
+    connection: Connection,
+    case: Case,
+    progress: Progress,
+    received: Callable[[Measurement | dict[str, Any]], None],
+) -> None:
+    """Ask the child for what it has, and take it; a second Ctrl-C or a failure ends the wait."""
+    try:
+        connection.send("stop")
+        _listen(connection, case, progress, received, timeout=STOP_SECONDS)
+    except (EOFError, OSError, UserError, KeyboardInterrupt):
+        return
+
+
+def _end(child: multiprocessing.process.BaseProcess) -> None:
+    """Leave no process behind: the child and the sampler that memory-profiler starts."""
+    if not child.is_alive():
+        return
+    import psutil
+
+    for process in psutil.Process(child.pid).children(recursive=True):
+        process.kill()
+    child.kill()
+    child.join()
+
+
+def _died(case: Case, exit_code: int | None) -> UserError:
+    """The error for a child that ended without a word."""
+    if exit_code == -signal.SIGKILL:
+        why = "was killed, most likely because memory ran out; try a smaller batch_size"
+    else:
+        why = f"ended with exit code {exit_code}"
+    return UserError(f"model={case.name} batch_size={case.batch_size}: the measuring process {why}")
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not in the main thread, where no handler can be set
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _child(
+    connection: Connection, case: Case, profilers: tuple[str, ...], budget: BudgetSettings
+) -> None:
+    """The child's whole life. Thread counts are set before torch is imported."""
+    os.dup2(2, 1)  # a network that prints must not print into the parent's document
+    _die_first()
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(case.threads)
+    try:
+        _profile(connection, case, profilers, budget)
+        connection.send(("done",))
+    except (BrokenPipeError, ConnectionResetError):
+        sys.exit(1)  # the parent is gone: nobody is left to measure for
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        connection.send(("error", explain(error, case)))
+
+
+def _profile(
+    connection: Connection, case: Case, profilers: tuple[str, ...], budget: BudgetSettings
+) -> None:
+    import torch
+
+    from benchbench.environment import torch_environment
+
+    torch.set_num_threads(case.threads)
+    connection.send(("result", torch_environment(case)))
+    for name in profilers:
+        profiler = getattr(import_module(f"benchbench.profilers.{name}"), name)
+        for measurement in profiler(case, budget, _beat(connection, name)):
+            connection.send(("result", measurement))
+
+
+def _beat(connection: Connection, name: str) -> Callable[[float], bool]:
+    """Tell the parent how far we are, a few times a second; False once it says stop."""
+    last = -PROGRESS_SECONDS
+
+    def beat(fraction: float) -> bool:
+        nonlocal last
+        if perf_counter() - last >= PROGRESS_SECONDS:
+            last = perf_counter()
+            connection.send(("progress", name, fraction))
+        return not connection.poll()
+
+    return beat
+
+
+def _die_first() -> None:
+    """When memory runs out, the kernel shall end this process and not the parent or a shell."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        pass
+
+
+def explain(error: BaseException, case: Case) -> str:
+    """An exception as one line that names the value to change."""
+    line = str(error).strip().split("\n")[0]
+    if isinstance(error, UserError):
+        return line
+    if is_out_of_memory(error):
+        return (
+            f"not enough memory on {case.device_name} for batch_size={case.batch_size} "
+            f"resolution={case.resolution} of {case.name}: {line}"
+        )
+    return f"model={case.name} failed on {case.device_name}: {type(error).__name__}: {line}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator refused: Python's, PyTorch's on the CPU (a bare RuntimeError), CUDA's."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
