@@ -70,7 +70,8 @@ def decode(path: Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not an image") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path} cannot be read as an image: {reason}") from error
 
 
 def crop_box(

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from benchbench import __version__
 
+INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: this process's). Returns the exit code."""
@@ -27,7 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry_point() -> None:
     """The installed command `benchbench`."""
-    sys.exit(main())
+    code = main()
+    if code == INTERRUPTED:
+        # CPython 3.11 remembers an interrupt that passed through `exec`, which dataclasses and
+        # named tuples use, and ends by the signal whatever exit code it is given.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

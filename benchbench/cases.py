@@ -131,18 +131,34 @@ def import_network(target: str) -> type[nn.Module]:
     """
     from torch import nn
 
-    module_name, _, class_name = target.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        raise UserError(f"model._target_={target} cannot be imported: {_line(error)}") from error
-    found = getattr(module, class_name, None)
-    if found is None:
-        names = [name for name in vars(module) if not name.startswith("_")]
-        raise unknown(f"class in {module_name}", class_name, names)
+    found = _resolve(target)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise UserError(f"model._target_={target}: only a torch.nn.Module class may be built")
     return found
+
+
+def _resolve(target: str) -> object:
+    """What a dotted path names: the longest part that is a module, then its attributes."""
+    parts = target.split(".")
+    if not all(part.isidentifier() for part in parts) or len(parts) < 2:
+        raise UserError(f"model._target_={target}: must be a dotted path, package.module.Class")
+    for length in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:length])
+        try:
+            found: object = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+                continue  # it is this path that is no module, not something it imports
+            raise UserError(f"model._target_={target}: {_line(error)}") from error
+        except Exception as error:  # noqa: BLE001 - a module may raise anything when imported
+            message = f"model._target_={target}: importing {module_name} failed: {_line(error)}"
+            raise UserError(message) from error
+        for part in parts[length:]:
+            found = getattr(found, part, None)
+        if found is None:
+            raise UserError(f"model._target_={target}: {module_name} has no {parts[length]!r}")
+        return found
+    raise UserError(f"model._target_={target}: there is no module {parts[0]!r} to import")
 
 
 def total_stride(network: nn.Module) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import sys
 import traceback
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -48,8 +47,14 @@ class Sweep:
 
     codes: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    typed: dict[str, str] = field(default_factory=dict)  # overrides as Hydra has them: as typed
     printed: int = 0
     is_sweep: bool = False
+
+    @property
+    def done(self) -> int:
+        """How many jobs came to their end."""
+        return len(self.codes) - len(self.failures)
 
     @property
     def exit_code(self) -> int:
@@ -60,10 +65,10 @@ class Sweep:
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run Hydra on the arguments. Returns the exit code, whatever happens."""
     debug = "debug=true" in [argument.lower() for argument in arguments]
-    sweep = Sweep()
+    sweep = Sweep(typed={quote_free_text(argument): argument for argument in arguments})
     try:
         _check_flags(arguments)
-        _run_hydra([quote_free_text(argument) for argument in arguments], sweep)
+        _run_hydra(list(map(quote_free_text, arguments)), sweep)
     except KeyboardInterrupt:
         _complain("interrupted; what was measured until then is kept")
         return INTERRUPTED
@@ -89,23 +94,6 @@ def quote_free_text(argument: str) -> str:
     return f"{key}='{value.replace('${', chr(92) + '${')}'"
 
 
-def unquote_free_text(override: str) -> str:
-    """The inverse, for the command that repeats a run."""
-    key, _, value = override.partition("=")
-    if key.lstrip("+~") not in FREE_TEXT or len(value) < 2 or value[0] != "'" or value[-1] != "'":
-        return override
-    value = value[1:-1].replace("\\${", "${")
-    value = re.sub(r"(\\*)(\\'|$)", lambda found: found[1], value) if "\\" not in value else (
-        re.sub(r"(\\+)('|$)", _unescape, value)
-    )
-    return f"{key}={value}"
-
-
-def _unescape(found: re.Match[str]) -> str:
-    backslashes = len(found[1]) // 2
-    return "\\" * backslashes + found[2]
-
-
 class _OneLineParser(ArgumentParser):
     """Hydra's flags; a wrong one raises instead of printing the usage."""
 
@@ -126,7 +114,7 @@ def _run_hydra(arguments: list[str], sweep: Sweep) -> None:
         _job(config, sweep)
 
     before = sys.argv
-    sys.argv = [sys.argv[0], *arguments]
+    sys.argv = ["benchbench", *arguments]  # completion is for the installed command
     try:
         with _no_empty_sweep_folder(sweep):
             hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(
@@ -146,7 +134,7 @@ def _job(config: DictConfig, sweep: Sweep) -> None:
         check_choices(wanted)
         job = Job(
             model_name=model_name(overrides, hydra_config.runtime.choices.get("model")),
-            command=repeat_command(overrides),
+            command=repeat_command([sweep.typed.get(item, item) for item in overrides]),
             first_row=sweep.printed == 0,
             sweep=sweep.is_sweep,
         )
@@ -174,7 +162,7 @@ def model_name(overrides: Sequence[str], choice: str | None) -> str:
 
 def repeat_command(overrides: Sequence[str]) -> str:
     """The command that does one job again."""
-    return shlex.join(["python", "-m", "benchbench", *map(unquote_free_text, overrides)])
+    return shlex.join(["python", "-m", "benchbench", *overrides])
 
 
 def _summary(sweep: Sweep, arguments: Sequence[str]) -> int:
@@ -185,8 +173,8 @@ def _summary(sweep: Sweep, arguments: Sequence[str]) -> int:
             return ERROR
         return DONE  # --cfg, --info or completion: there was no job to do
     if sweep.is_sweep and sweep.failures:
-        done = len(sweep.codes) - len(sweep.failures)
-        _complain(f"{done} of {len(sweep.codes)} jobs done; failed: {'; '.join(sweep.failures)}")
+        total = len(sweep.codes)
+        _complain(f"{sweep.done} of {total} jobs done; failed: {'; '.join(sweep.failures)}")
     return sweep.exit_code
 
 
@@ -208,20 +196,30 @@ def _abandon_stdout() -> None:
 
 @contextmanager
 def _no_empty_sweep_folder(sweep: Sweep) -> Iterator[None]:
-    """Take away the folder that Hydra makes for a sweep of which no job came to run."""
-    made: list[Path] = []
-    before = OmegaConf.save
+    """Take away the folder that Hydra makes for a sweep, and its parents, if no job was done.
 
-    def save(config: object, f: object, resolve: bool = False) -> None:
-        if isinstance(f, Path) and f.name == "multirun.yaml":
-            made.append(f.parent)
-        before(config, f, resolve)  # type: ignore[arg-type]
+    Hydra makes it before it knows whether the jobs can be composed.
+    """
+    before = OmegaConf.save
+    made: list[Path] = []
+
+    def save(config: object, f: Path, resolve: bool = False) -> None:
+        made.append(f)
+        before(config, f, resolve)
 
     OmegaConf.save = save  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         OmegaConf.save = before  # type: ignore[method-assign]
-        if DONE not in sweep.codes:
-            for folder in made:
-                shutil.rmtree(folder, ignore_errors=True)
+        if not sweep.done:
+            _remove(made)
+
+
+def _remove(files: Sequence[Path]) -> None:
+    """Delete files, then the folders above that are empty, up to the working folder."""
+    for file in files:
+        file.unlink(missing_ok=True)
+        for folder in file.parents:
+            with suppress(OSError):
+                folder.rmdir()

@@ -179,4 +179,4 @@ def options(group: str) -> list[str]:
 
 def unknown_option(group: str, name: str) -> UserError:
     """The error for `group=name` when there is no such file."""
-    return unknown(group, name, options(group))
+    return unknown(group, name, options(group), see="task=list")

@@ -10,11 +10,14 @@ class UserError(Exception):
     """Something the user can mend. The message is one line; the exit code is 2."""
 
 
-def unknown(what: str, name: str, allowed: Iterable[str]) -> UserError:
-    """`name` is none of `allowed`: close matches first, all of them when there are few."""
+def unknown(what: str, name: str, allowed: Iterable[str], see: str = "--help") -> UserError:
+    """`name` is none of `allowed`: close matches, or all of them when they are few.
+
+    `see` shows them when they are many.
+    """
     options = sorted(allowed)
-    close = get_close_matches(name, options, n=5, cutoff=0.5)
+    close = get_close_matches(name, options, n=3, cutoff=0.6)
     hint = f"; close: {', '.join(close)}" if close else ""
-    if len(options) <= 12:
-        return UserError(f"unknown {what} {name!r}{hint}; allowed: {', '.join(options)}")
-    return UserError(f"unknown {what} {name!r}{hint}; task=list shows all {len(options)}")
+    rest = f"; {see} shows all {len(options)}" if len(options) > 12 else ""
+    allowed_ones = "" if rest else f"; allowed: {', '.join(options)}"
+    return UserError(f"unknown {what} {name!r}{hint}{allowed_ones}{rest}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from benchbench.config import Settings, options, unknown_option
@@ -20,14 +20,16 @@ def explain_hydra_error(error: Exception) -> str:
         group, _, name = error.missing_cfg_file.rpartition("/")
         if group and options(group):
             return str(unknown_option(group, name))
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     cause = error.__cause__
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return _unknown_key(cause)
     if isinstance(cause, OmegaConfBaseException):
         return f"{_overridden(error)}: {_first_line(cause)}"
-    if isinstance(error, (ConfigCompositionException, OmegaConfBaseException, OSError, ValueError)):
+    if isinstance(error, (HydraException, OmegaConfBaseException, OSError, ValueError)):
         return _first_line(error)
-    return f"{type(error).__name__}: {_first_line(error)}"
+    return f"{type(error).__name__}: {_first_line(error)}; debug=true shows where"
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:

@@ -30,7 +30,7 @@ def make_input(case: Case) -> Tensor:
     try:
         image = preprocess(path, case.resolution, PREPROCESSING[case.preprocessing])
     except ValueError as error:
-        raise UserError(f"input={case.input}: {error}") from error
+        raise UserError(f"input={error}") from error
     return image.expand(case.input_shape).contiguous()
 
 
@@ -48,4 +48,4 @@ def check_image(case: Case) -> None:
     try:
         decode(path)
     except ValueError as error:
-        raise UserError(f"input={case.input}: {error}") from error
+        raise UserError(f"input={error}") from error

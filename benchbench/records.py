@@ -17,6 +17,7 @@ from benchbench.environment import fingerprint
 from benchbench.errors import UserError
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement
+from benchbench.metrics import METRICS
 
 SCHEMA_VERSION = 1
 GRADES = ("A", "B", "C", "D")
@@ -115,15 +116,18 @@ def record(
 
 def quality(measured: Measured) -> Quality:
     """No grade yet: one process cannot tell how far another one's figures would be off."""
+    timed = [m.metric for m in measured.measurements if not METRICS[m.metric].exact]
     reasons = []
-    if any(measurement.metric == "latency" for measurement in measured.measurements):
+    if "latency" in timed:
         reasons.append(
             "latency comes from one process: its interval leaves out what changes between "
             "processes, which is up to tenfold more"
         )
+    elif timed:
+        reasons.append("peak memory comes from one process")
     if measured.interrupted:
         reasons.append("interrupted: this is what was measured until then")
-    return Quality(None, tuple(reasons) or ("nothing was timed: counts are exact",))
+    return Quality(None, tuple(reasons) or ("nothing but counts, which are exact",))
 
 
 def from_dict(document: Mapping[str, Any]) -> Record:

@@ -108,7 +108,9 @@ class Store:
             with self.engine.connect():
                 return
         if path.exists():
-            with path.open("r+b"), self.engine.begin():
+            # Never open the file itself: closing it would drop the locks that SQLite holds on
+            # it in this process (POSIX), and another process's clean-up would lose records.
+            with self.engine.begin():
                 return
         with _temporary_parents(path):
             probe = path.with_name(f".{path.name}.{os.getpid()}.probe")

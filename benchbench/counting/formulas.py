@@ -70,26 +70,42 @@ def convolution_output(*arguments: Any) -> Tensor | None:
     if conv.transposed or not fits or conv.input.dim() != conv.weight.dim():
         return None
     shape = (conv.input.shape[0], conv.weight.shape[0], *space)
-    if channels_last(conv.input) or channels_last(conv.weight):
-        return conv.input.new_empty((shape[0], *shape[2:], shape[1])).permute(0, 3, 1, 2)
-    return conv.input.new_empty(shape)
+    return _empty(conv.input, shape, channels_last(conv.input) or channels_last(conv.weight))
 
 
 def channels_last(x: Tensor) -> bool:
-    """Whether (N, C, H, W) is laid out with the channels innermost, and only so."""
-    if x.dim() != 4 or x.is_contiguous():
+    """Whether strides say (N, H, W, C); torch goes by them even where a size of 1 makes it moot."""
+    if x.dim() != 4:
         return False
-    return x.is_contiguous(memory_format=torch.channels_last)
+    least = 0
+    for dim in (1, 3, 2, 0):
+        size, stride = x.shape[dim], x.stride(dim)
+        if stride < least or stride == 0 or (dim == 0 and least == x.stride(1)):
+            return False
+        least = stride * max(size, 1)
+    return True
+
+
+def _empty(x: Tensor, shape: Sequence[int], last: bool) -> Tensor:
+    """A dense tensor of x's type, channels last or first."""
+    if not last:
+        return x.new_empty(shape)
+    _, channels, height, width = shape
+    strides = (height * width * channels, 1, width * channels, channels)
+    return x.new_empty_strided(shape, strides)
 
 
 def like(x: Tensor) -> Tensor:
-    """A tensor of x's shape, laid out as x where x is dense.
+    """A dense tensor of x's shape, with the dimensions in x's order in memory.
 
     `torch.empty_like` does this too, but on `meta` through Python and sympy.
     """
-    if x.is_contiguous() or x.untyped_storage().nbytes() != x.numel() * x.element_size():
-        return x.new_empty(x.shape)
-    return x.new_empty_strided(x.shape, x.stride())
+    whole = x.untyped_storage().nbytes() == x.numel() * x.element_size()
+    if whole and 0 not in x.stride():
+        return x.new_empty_strided(x.shape, x.stride())
+    order = sorted(range(x.dim()), key=lambda dim: -x.stride(dim))  # stable: ties as they stand
+    dense = x.new_empty([x.shape[dim] for dim in order])
+    return dense.permute([order.index(dim) for dim in range(x.dim())])
 
 
 def convolution_multiply_adds(arguments: tuple[Any, ...], result: Tensor) -> int:
@@ -149,7 +165,9 @@ def max_pool_output(
     pooled = _pooled(x, kernel_size, stride, padding)
     if pooled is None or ceil_mode or set(dilation) != {1}:
         return None
-    return pooled, pooled.new_empty(pooled.shape, dtype=torch.int64)
+    return pooled, torch.empty_strided(
+        pooled.shape, pooled.stride(), dtype=torch.int64, device=pooled.device
+    )
 
 
 def average_pool_output(
@@ -167,8 +185,8 @@ def average_pool_output(
 def _pooled(
     x: Tensor, kernel_size: list[int], stride: Sequence[int], padding: Sequence[int]
 ) -> Tensor | None:
-    """(N, C, floor((h + 2 padding - kernel) / stride) + 1, same for w) for contiguous x."""
-    if x.dim() != 4 or not x.is_contiguous():
+    """(N, C, floor((h + 2 padding - kernel) / stride) + 1, same for w), laid out as x."""
+    if x.dim() != 4:
         return None
     size = torch.Size(
         (n + 2 * pad - kernel) // step + 1
@@ -176,18 +194,18 @@ def _pooled(
             x.shape[2:], kernel_size * 2, (stride or kernel_size) * 2, [*padding] * 2, strict=False
         )
     )
-    return x.new_empty((*x.shape[:2], *size)) if min(size) > 0 else None
+    return _empty(x, (*x.shape[:2], *size), channels_last(x)) if min(size) > 0 else None
 
 
 def concatenation_output(tensors: list[Tensor], dim: int = 0) -> Tensor | None:
     """The sizes along `dim` added up, for tensors that agree in all others."""
     sizes = [list(tensor.shape) for tensor in tensors]
     total = sum(size.pop(dim) for size in sizes)
-    if any(size != sizes[0] for size in sizes) or any(map(channels_last, tensors)):
+    if any(size != sizes[0] for size in sizes):
         return None
     shape = list(tensors[0].shape)
     shape[dim] = total
-    return tensors[0].new_empty(shape)
+    return _empty(tensors[0], shape, all(map(channels_last, tensors)))
 
 
 def clone_output(x: Tensor, *, memory_format: torch.memory_format | None = None) -> Tensor | None:
@@ -211,7 +229,7 @@ def mean_output(
 
 _FREE = "empty empty_like empty_strided new_empty new_empty_strided _unsafe_view _reshape_alias"
 _STARTS = (
-    "sum amax amin _adaptive_avg_pool2d "
+    "sum amax amin _softmax _log_softmax _adaptive_avg_pool2d "
     "adaptive_max_pool2d stack _to_copy constant_pad_nd reflection_pad2d "
     "replication_pad2d upsample_nearest2d upsample_bilinear2d"
 )

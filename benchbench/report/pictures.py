@@ -152,6 +152,8 @@ def _broad_kind(layer: Layer) -> str:
             return name
     if "groups" in layer.kind:
         return "grouped convolution"
+    if layer.output_shape[2:] == (1, 1):
+        return "convolution on a 1x1 map"
     return "1x1 convolution" if "conv 1x1" in layer.kind else "other convolution"
 
 
@@ -174,6 +176,7 @@ def _intensity_lines(axes: Axes) -> None:
                 color="grey",
                 ha="right",
                 va="top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             )
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)

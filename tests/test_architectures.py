@@ -1,0 +1,142 @@
+"""Every variant against the counts of other implementations, and how it takes its input."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from variants import NAMES, variant
+
+from architectures.blocks import make_divisible
+from architectures.shufflenet_v1 import interleave
+from architectures.shufflenet_v2 import even_and_odd, shuffle
+from benchbench.cases import build, total_stride
+from benchbench.profilers.complexity import complexity
+
+COUNTS = Path(__file__).parent / "reference" / "computed_counts.csv"
+
+
+def reference(name: str) -> list[tuple[int, float]]:
+    """Parameters and millions of multiply-adds, as each implementation in the file has them."""
+    with COUNTS.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["canonical_name"] == name]
+    return [(int(row["params"]), float(row["multiply_adds_millions"])) for row in rows]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_counts_equal_those_of_other_implementations(name: str) -> None:
+    rows = reference(name)
+    assert rows, f"{name} is not in the reference: nothing outside vouches for it"
+    counted = complexity(variant(name))
+    values = {item.metric: item.value for item in counted.measurements}
+    for params, millions in rows:
+        assert values["params"] == params
+        assert values["multiply_adds"] == pytest.approx(millions * 1e6, abs=500)  # rounded there
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_memory_ledgers_are_ordered(name: str) -> None:
+    case = variant(name)
+    counted = {item.metric: item.value for item in complexity(case).measurements}
+    weights, classes = 4 * counted["params"], 4 * 1000
+    least = weights + 4 * 3 * case.resolution**2 + classes
+    assert counted["memory_access_ops"] >= counted["memory_access_fused"] >= least
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name[-1] in "34567"])
+def test_forward_of_two_small_images(name: str) -> None:
+    network = build(variant(name), "cpu")
+    assert not network.training
+    with torch.inference_mode():
+        assert network(torch.randn(2, 3, 64, 64)).shape == (2, 1000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_total_stride_is_what_the_maps_say(name: str) -> None:
+    """The claimed stride against the smallest map that a 256-pixel input leaves."""
+    case = variant(name, "resolution=256")
+    maps = [layer.output_shape for layer in complexity(case).layers]
+    spatial = [shape[2] for shape in maps if len(shape) == 4 and shape[2] > 1]
+    assert total_stride(build(case, "meta")) == 256 // min(spatial)
+
+
+def test_published_parts_of_efficientnet_b0() -> None:
+    """The prototype figures of launches and traffic, from an independent implementation."""
+    values = {m.metric: m.value for m in complexity(variant("efficientnet_b0")).measurements}
+    assert values["launches"] == 238
+    assert values["memory_access_ops"] == pytest.approx(209e6, abs=0.5e6)
+    assert values["memory_access_fused"] == pytest.approx(104.5e6, abs=0.05e6)
+
+
+@pytest.mark.parametrize(
+    ("channels", "width", "expected"),
+    [  # the official resolved tables of EfficientNet-B3, MobileNetV2 and MnasNet
+        (16, 1.2, 24),  # 19.2 rounds to 16, which loses over 10 %
+        (40, 1.2, 48),
+        (24, 1.4, 32),
+        (32, 0.35, 16),
+        (320, 0.35, 112),
+        (24, 0.5, 16),
+        (3, 1.0, 8),
+    ],
+)
+def test_make_divisible(channels: int, width: float, expected: int) -> None:
+    assert make_divisible(channels * width) == expected
+
+
+def labelled(channels: int, batch: int = 1) -> torch.Tensor:
+    """(batch, channels, 1, 1) whose values name image and channel."""
+    return torch.arange(batch * channels).reshape(batch, channels, 1, 1).float()
+
+
+def test_shufflenet_v1_interleaves_as_the_official_code() -> None:
+    """Channel c of 6 in 3 groups, viewed (2, 3) and transposed: 0 3 1 4 2 5."""
+    assert interleave(labelled(6), 3).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_shufflenet_v2_splits_even_and_odd(layout: torch.memory_format) -> None:
+    images = torch.randn(3, 8, 2, 5).to(memory_format=layout)
+    even, odd = even_and_odd(images)
+    assert torch.equal(even, images[:, 0::2])
+    assert torch.equal(odd, images[:, 1::2])
+
+
+def test_torchvision_shuffle_is_a_channel_shuffle() -> None:
+    images = torch.randn(2, 8, 3, 3)
+    assert torch.equal(shuffle(images), torch.nn.functional.channel_shuffle(images, 2))
+
+
+def test_only_the_official_classifier_has_no_bias() -> None:
+    assert build(variant("shufflenet_v2_x1_0"), "meta").classifier.linear.bias is None
+    assert build(variant("shufflenet_v2_x1_0_torchvision"), "meta").classifier.linear.bias is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("mobilenet_v3_large", ["model.size=huge"], "allowed are large, small"),
+        ("mnasnet_a1", ["+model.network=a9"], "allowed are a1, b1"),
+    ],
+)
+def test_a_wrong_choice_names_the_right_ones(
+    name: str, overrides: list[str], message: str
+) -> None:
+    overrides = [item.replace("model.size", "+model.size") for item in overrides]
+    with pytest.raises(Exception, match=message):
+        build(variant(name, *overrides), "meta")
+
+
+def test_building_twice_gives_the_same_weights() -> None:
+    first, second = (build(variant("mobilenet_v2"), "cpu") for _ in range(2))
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_building_on_meta_leaves_initialisation_as_it_was() -> None:
+    build(variant("mobilenet_v2"), "meta")
+    assert nn.Linear(2, 2).weight.abs().sum() > 0
+    assert torch.equal(nn.init.ones_(torch.zeros(2)), torch.ones(2))

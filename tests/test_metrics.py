@@ -1,0 +1,35 @@
+"""How numbers are printed."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchbench.metrics import METRICS, PER_IMAGE, show, si
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (0.02131, "s", "21.31 ms"),
+        (1.5e-6, "s", "1.500 µs"),
+        (104505360, "B", "104.5 MB"),
+        (999.96, "B", "1.000 kB"),
+        (999.94, "B", "999.9 B"),
+        (0, "B", "0.000 B"),
+        (385814752, "", "385.8 M"),
+        (12, "", "12.00"),
+    ],
+)
+def test_si_prefixes(value: float, unit: str, expected: str) -> None:
+    assert si(value, unit) == expected
+
+
+def test_counts_are_printed_in_full_and_absent_is_not_zero() -> None:
+    assert show("multiply_adds", 385814752) == "385,814,752"
+    assert show("latency", 0.0213) == "21.30 ms"
+    assert show("peak_memory", None) == "not available"
+
+
+def test_the_table_is_consistent() -> None:
+    assert set(PER_IMAGE) <= set(METRICS)
+    assert all("MAC" not in metric.label for metric in METRICS.values())

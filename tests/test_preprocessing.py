@@ -1,0 +1,106 @@
+"""From photograph to tensor: against torch's resampling and against arithmetic by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from torch.nn import functional as F  # noqa: N812
+
+from architectures.preprocessing import PREPROCESSING, Preprocessing, crop_box, preprocess
+
+PLAIN = Preprocessing((0.0,) * 3, (1.0,) * 3, crop_ratio=1.0)
+
+
+@pytest.fixture
+def chelsea(tmp_path: Path) -> Path:
+    """The cat photograph of scikit-image, 451 x 300."""
+    path = tmp_path / "chelsea.png"
+    Image.fromarray(data.chelsea()).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "resolution", "expected"),
+    [
+        # 224 / (224 + 32) = 7/8 of the shorter side, 300: 262.5 square around (225.5, 150)
+        ("efficientnet", (451, 300), 224, (94.25, 18.75, 356.75, 281.25)),
+        # 600 / 632 of 300
+        ("efficientnet", (300, 300), 600, (7.594937, 7.594937, 292.405063, 292.405063)),
+        # 7/8 of each side
+        ("inception", (400, 200), 224, (25.0, 12.5, 375.0, 187.5)),
+        # the shorter side to 256, centre 224: 7/8 of the shorter side
+        ("torchvision", (512, 256), 224, (144.0, 16.0, 368.0, 240.0)),
+        ("megvii", (256, 512), 224, (16.0, 144.0, 240.0, 368.0)),
+    ],
+)
+def test_crop(
+    name: str, size: tuple[int, int], resolution: int, expected: tuple[float, ...]
+) -> None:
+    assert crop_box(size, resolution, PREPROCESSING[name]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("mode", "antialias"), [("bilinear", True), ("bilinear", False), ("bicubic", True)])
+def test_resampling_is_the_one_torch_calls_by_that_name(
+    chelsea: Path, mode: str, antialias: bool
+) -> None:
+    """The whole photograph to 96 pixels; both round to whole pixel values on the way."""
+    how = PLAIN._replace(interpolation=mode, antialias=antialias, square=False)
+    ours = preprocess(chelsea, 96, how)
+    pixels = torch.from_numpy(data.chelsea()).permute(2, 0, 1)[None].float()
+    theirs = F.interpolate(pixels, (96, 96), mode=mode, antialias=antialias, align_corners=False)
+    assert (ours - theirs[0].clamp(0, 255)).abs().max() <= 1.0
+
+
+def test_mean_and_deviation_are_taken_per_channel(tmp_path: Path) -> None:
+    path = tmp_path / "flat.png"
+    Image.new("RGB", (64, 64), (255, 0, 51)).save(path)
+    found = preprocess(path, 32, PREPROCESSING["efficientnet"])[:, 0, 0]
+    # (1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0.2 - 0.406) / 0.225
+    assert found.tolist() == pytest.approx([2.248908, -2.035714, -0.915556], abs=1e-5)
+    assert preprocess(path, 32, PREPROCESSING["inception"])[:, 0, 0].tolist() == pytest.approx(
+        [1.0, -1.0, -0.6]
+    )
+
+
+def test_megvii_feeds_blue_first_and_raw(tmp_path: Path) -> None:
+    path = tmp_path / "flat.png"
+    Image.new("RGB", (300, 300), (200, 100, 7)).save(path)
+    found = preprocess(path, 224, PREPROCESSING["megvii"])
+    assert found.shape == (3, 224, 224)
+    assert found[:, 5, 5].tolist() == [7.0, 100.0, 200.0]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1", "I;16"])
+def test_every_colour_mode_becomes_three_channels(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "image.tiff"
+    Image.fromarray(np.full((40, 40), 100, np.uint16)).save(path) if mode == "I;16" else (
+        Image.new("RGB", (40, 40), (9, 9, 9)).convert(mode).save(path)
+    )
+    assert preprocess(path, 32, PREPROCESSING["torchvision"]).shape == (3, 32, 32)
+
+
+def test_a_photograph_taken_sideways_is_turned(tmp_path: Path) -> None:
+    """EXIF orientation 6: the top row of the picture is the file's left column."""
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[:, :20] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "sideways.png", exif=exif)
+    found = preprocess(tmp_path / "sideways.png", 40, PLAIN)
+    assert found[0, :20].min() == 255
+    assert found[0, 20:].max() == 0
+
+
+def test_what_is_no_image_is_named(tmp_path: Path, chelsea: Path) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("not a picture")
+    truncated = tmp_path / "truncated.png"
+    truncated.write_bytes(chelsea.read_bytes()[:2000])
+    for path in (text, truncated, tmp_path / "absent.png", tmp_path):
+        with pytest.raises(ValueError, match=path.name):
+            preprocess(path, 32, PLAIN)

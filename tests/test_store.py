@@ -1,0 +1,147 @@
+"""The database: whole records or none, two writers, killed writers, wrong files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchbench.cases import Case
+from benchbench.environment import machine_environment
+from benchbench.errors import UserError
+from benchbench.measure import Measured
+from benchbench.profilers.complexity import complexity
+from benchbench.records import Record, record
+from benchbench.store import Store
+
+URL = "sqlite:///results/benchbench.sqlite"
+FILE = Path("results/benchbench.sqlite")
+
+
+@pytest.fixture
+def made(case: Callable[..., Case]) -> Record:
+    counted = complexity(case())
+    measured = Measured(case(), machine_environment(), list(counted.measurements), counted.layers)
+    return record(measured, task="profile", settings={}, command="python", tag="first")
+
+
+def test_records_come_back_by_tag_and_in_order(made: Record) -> None:
+    store = Store(URL)
+    later = replace(made, id="b", created="2999-01-01T00:00:00+00:00", tag="second")
+    store.add(later)
+    store.add(made)
+    assert store.records() == [made, later]
+    assert store.records(tag="second") == [later]
+    store.close()
+    connection = sqlite3.connect(FILE)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_opening_a_store_writes_nothing() -> None:
+    Store(URL).close()
+    assert not list(Path().iterdir())
+
+
+def test_a_record_is_never_written_twice(made: Record) -> None:
+    store = Store(URL)
+    store.add(made)
+    with pytest.raises(UserError, match="UNIQUE"):
+        store.add(made)
+    assert store.records() == [made]
+    store.close()
+
+
+WRITER = """
+import sys
+from dataclasses import replace
+from benchbench.cases import Case
+from benchbench.environment import machine_environment
+from benchbench.measure import Measured
+from benchbench.measurements import exact
+from benchbench.records import record
+from benchbench.store import Store
+case = Case(name="x", target="x.X", arguments={}, resolution=1, batch_size=1, device="cpu",
+            device_index=0, runtime="eager", precision="fp32", layout="contiguous", threads=1,
+            input="random", preprocessing="torchvision", seed=0)
+measured = Measured(case, machine_environment(), [exact("params", 1)])
+made = record(measured, task="profile", settings={"padding": "x" * 20000}, command="")
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(int(sys.argv[1])):
+    store = Store("sqlite:///results/benchbench.sqlite")
+    store.add(replace(made, id=f"{sys.argv[2]}-{number}"))
+    store.close()
+    print(number, flush=True)
+"""
+
+
+def writer(count: int, name: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(count), name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_processes_may_write_at_once() -> None:
+    """Three start on a database that does not exist yet, and each writes twenty records."""
+    writers = [writer(20, name) for name in "abc"]
+    for process in writers:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in writers:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    store = Store(URL)
+    assert len(store.records()) == 60
+    store.close()
+
+
+def test_a_killed_writer_leaves_the_database_intact() -> None:
+    process = writer(10_000, "killed")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    announced = [process.stdout.readline() for _ in range(15)]
+    os.kill(process.pid, signal.SIGKILL)
+    announced += process.communicate()[0].splitlines()
+    connection = sqlite3.connect(FILE)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    store = Store(URL)
+    assert len(store.records()) in (len(announced), len(announced) + 1)  # the one under way
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "Could not parse"),
+        ("nosuch:///x", "nosuch"),
+        ("sqlite:////dev/null/x/y.sqlite", "/dev/null"),
+        ("sqlite:///text.sqlite", "not a database"),
+        ("sqlite:///folder", "folder"),
+    ],
+)
+def test_what_cannot_be_a_database_is_named(url: str, message: str) -> None:
+    Path("text.sqlite").write_text("this is no database, but long enough to look at" * 100)
+    Path("folder").mkdir()
+    with pytest.raises(UserError, match=message) as raised:
+        Store(url)
+    assert url in str(raised.value)
+    assert "\n" not in str(raised.value)

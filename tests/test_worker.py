@@ -1,0 +1,152 @@
+"""Processes that measure: what they send, how they fail, and that none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from benchbench.cases import Case
+from benchbench.config import BudgetSettings, ProfilerSettings
+from benchbench.errors import UserError
+from benchbench.measure import measure
+from benchbench.measurements import Measurement
+from benchbench.worker import explain, is_out_of_memory, run
+
+BRIEF = BudgetSettings(name="brief", seconds=0.05, warm_up_seconds=0.0, min_samples=7)
+
+
+def quiet(name: str, fraction: float) -> None:
+    """No progress bar."""
+
+
+def test_a_profile_from_counts_to_memory(case: Callable[..., Case]) -> None:
+    everything = ProfilerSettings(complexity=True, fvcore=True, latency=True, memory=True)
+    seen: list[tuple[str, float]] = []
+    measured = measure(case(), everything, BRIEF, lambda *beat: seen.append(beat))
+    by_name = {m.metric: m for m in measured.measurements}
+    assert {"params", "flops_fvcore", "peak_memory", "peak_memory_kernel"} <= by_name.keys()
+    latency = by_name["latency"]
+    assert len(latency.flat) >= 7
+    assert latency.details["first_call_seconds"] > 0
+    assert latency.details["calls_per_sample"] >= 1
+    # At least the weights and the input are resident: 3,504,872 parameters of 4 bytes.
+    assert by_name["peak_memory"].value > 4 * 3_504_872
+    assert measured.environment["torch"]["threads"] == 1
+    assert {"complexity", "latency", "fvcore", "memory"} == {name for name, _ in seen}
+    assert not psutil.Process().children(recursive=True)[1:]  # multiprocessing keeps a tracker
+
+
+def test_fvcore_is_left_out_where_it_would_take_minutes(case: Callable[..., Case]) -> None:
+    """MobileNetV2 at 64 pixels has 24.6 M multiply-adds: 3,000 images are over 50 G."""
+    both = ProfilerSettings(complexity=True, fvcore=True)
+    measured = measure(case(batch_size=3000), both, BRIEF, quiet)
+    found = next(m for m in measured.measurements if m.metric == "flops_fvcore")
+    assert found.value is None
+    assert "50 G" in str(found.reason)
+
+
+def test_an_allocator_that_refuses_is_one_line(case: Callable[..., Case]) -> None:
+    """602 TB of input."""
+    with pytest.raises(UserError, match="not enough memory on cpu for batch_size=1000000000") as e:
+        run(case(batch_size=10**9), ["latency"], BRIEF, quiet, lambda _: None)
+    assert "\n" not in str(e.value)
+
+
+def kill_children_soon(number: int) -> threading.Thread:
+    """Send a signal to the worker, as the kernel does when memory runs out."""
+
+    def kill() -> None:
+        for _ in range(200):
+            for child in psutil.Process().children():
+                if "spawn_main" in " ".join(child.cmdline()):
+                    time.sleep(0.5)
+                    os.kill(child.pid, number)
+                    return
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(signal.SIGKILL, "memory ran out; try a smaller batch_size"), (signal.SIGSEGV, "exit code -11")],
+)
+def test_a_killed_worker_is_an_error_that_says_so(
+    case: Callable[..., Case], number: int, message: str
+) -> None:
+    endless = BudgetSettings(seconds=600.0)
+    thread = kill_children_soon(number)
+    with pytest.raises(UserError, match=message):
+        run(case(), ["latency"], endless, quiet, lambda _: None)
+    thread.join()
+
+
+def test_a_network_that_fails_when_it_runs_is_named(
+    case: Callable[..., Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It prints, too: into the child's stderr, never into the parent's stdout."""
+    (tmp_path / "failing.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        print('noise')\n"
+        "        raise RuntimeError('first line\\nsecond line')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError) as raised:
+        run(case(name="mine", target="failing.Net"), ["latency"], BRIEF, quiet, lambda _: None)
+    assert str(raised.value) == "model=mine failed on cpu: RuntimeError: first line"
+
+
+def test_ctrl_c_keeps_what_was_measured(case: Callable[..., Case]) -> None:
+    """The main thread is interrupted while it waits; the child hands over its samples."""
+    received: list[Measurement | dict[str, Any]] = []
+    started = threading.Event()
+
+    def progress(name: str, fraction: float) -> None:
+        if fraction > 0 and not started.is_set():
+            started.set()
+            threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+
+    from benchbench.worker import Interrupted
+
+    with pytest.raises(Interrupted):
+        run(case(), ["latency"], BudgetSettings(seconds=600.0), progress, received.append)
+    (latency,) = (item for item in received if isinstance(item, Measurement))
+    assert latency.metric == "latency"
+    assert latency.flat
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_which_errors_mean_that_memory_ran_out(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
+
+
+def test_cuda_out_of_memory_names_the_value_to_change(case: Callable[..., Case]) -> None:
+    line = explain(OutOfMemoryError("CUDA out of memory.\nmore"), case(device="cuda", batch_size=64))
+    assert line == (
+        "not enough memory on cuda:0 for batch_size=64 resolution=64 of mobilenet_v2: "
+        "CUDA out of memory."
+    )
