@@ -79,7 +79,8 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
         scale = self.gate(self.expand(self.act(self.reduce(scale))))
-        return x * scale
+        scaled: Tensor = x * scale
+        return scaled
 
 
 class InvertedResidual(nn.Module):
@@ -128,7 +129,8 @@ class InvertedResidual(nn.Module):
         self.branch = nn.Sequential(parts)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.branch(x) if self.residual else self.branch(x)
+        result: Tensor = x + self.branch(x) if self.residual else self.branch(x)
+        return result
 
 
 class Classifier(nn.Module):

@@ -53,7 +53,7 @@ def preprocess(path: Path, resolution: int, how: Preprocessing) -> Tensor:
     image = decode(path)
     box = crop_box(image.size, resolution, how)
     pixels = np.asarray(_resize(image, resolution, box, how), dtype=np.float32)  # (H, W, 3)
-    normalised = (pixels - np.float32(how.mean)) / np.float32(how.std)
+    normalised = (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
     channels_first = torch.from_numpy(normalised).permute(2, 0, 1)
     return (channels_first.flip(0) if how.bgr else channels_first).contiguous()
 

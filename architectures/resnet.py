@@ -35,7 +35,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """7x7 stem -> max-pool -> four bottleneck stages -> classifier: (N, 3, H, W) to (N, classes)."""
+    """7x7 stem -> max-pool -> four stages -> classifier: (N, 3, H, W) to (N, classes)."""
 
     total_stride = 32
 

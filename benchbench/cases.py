@@ -150,7 +150,7 @@ def _resolve(target: str) -> object:
             if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
                 continue  # it is this path that is no module, not something it imports
             raise UserError(f"model._target_={target}: {_line(error)}") from error
-        except Exception as error:  # noqa: BLE001 - a module may raise anything when imported
+        except Exception as error:
             message = f"model._target_={target}: importing {module_name} failed: {_line(error)}"
             raise UserError(message) from error
         for part in parts[length:]:
@@ -179,9 +179,7 @@ def _refuse_nested_targets(value: object, path: str = "model") -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if key in FORBIDDEN_KEYS:
-                raise UserError(
-                    f"{path}.{key}={item}: a network's arguments may not build objects"
-                )
+                raise UserError(f"{path}.{key}={item}: a network's arguments may not build objects")
             _refuse_nested_targets(item, f"{path}.{key}")
     elif isinstance(value, list):
         for index, item in enumerate(value):

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -31,13 +32,14 @@ from benchbench.run import (
     Job,
     check_choices,
     run,
-    task_needs_model,
 )
 
 # Values that people type as they are: Hydra's grammar would misread a path, a git hash
 # (1e5 is a number to it) or an apostrophe.
-FREE_TEXT = ("tag", "baseline", "candidate", "input", "weights", "records", "reason")
-FREE_TEXT += ("results", "store.url")
+FREE_TEXT = (
+    *("tag", "baseline", "candidate", "input", "weights", "records", "reason"),
+    *("results", "store.url"),
+)
 WORST_FIRST = (ERROR, FAILED_CHECK, NO_EVIDENCE, DONE)
 
 
@@ -191,35 +193,35 @@ def _complain(line: str) -> None:
 
 def _abandon_stdout() -> None:
     """The reader of stdout is gone; keep the interpreter from complaining when it flushes."""
-    sys.stdout = None  # type: ignore[assignment]
+    sys.stdout = None
+
+
+class SweepFolder(Callback):
+    """Remembers the folder that Hydra makes for a sweep, before it knows that jobs compose."""
+
+    made: ClassVar[list[Path]] = []
+
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        """Called by Hydra, which finds this class in conf/config.yaml."""
+        self.made.append(Path(config.hydra.sweep.dir))
 
 
 @contextmanager
 def _no_empty_sweep_folder(sweep: Sweep) -> Iterator[None]:
-    """Take away the folder that Hydra makes for a sweep, and its parents, if no job was done.
-
-    Hydra makes it before it knows whether the jobs can be composed.
-    """
-    before = OmegaConf.save
-    made: list[Path] = []
-
-    def save(config: object, f: Path, resolve: bool = False) -> None:
-        made.append(f)
-        before(config, f, resolve)
-
-    OmegaConf.save = save  # type: ignore[method-assign, assignment]
+    """Take away the folder of a sweep, and its parents, if no job was done."""
+    SweepFolder.made.clear()
     try:
         yield
     finally:
-        OmegaConf.save = before  # type: ignore[method-assign]
         if not sweep.done:
-            _remove(made)
+            _remove([folder / "multirun.yaml" for folder in SweepFolder.made])
 
 
 def _remove(files: Sequence[Path]) -> None:
     """Delete files, then the folders above that are empty, up to the working folder."""
     for file in files:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.unlink()
         for folder in file.parents:
             with suppress(OSError):
                 folder.rmdir()

@@ -136,9 +136,6 @@ def _check(value: Settings) -> None:
             raise UserError(f"budget.{key}={number}: must be a number from 0 on")
 
 
-
-
-
 @dataclass(frozen=True)
 class Variant:
     name: str

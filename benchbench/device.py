@@ -61,9 +61,7 @@ def gpu_names() -> tuple[str, ...]:
 
     try:
         pynvml.nvmlInit()
-        handles = [
-            pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())
-        ]
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         return tuple(str(pynvml.nvmlDeviceGetName(handle)) for handle in handles)
     except pynvml.NVMLError:
         return ()

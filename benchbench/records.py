@@ -68,13 +68,14 @@ class Record:
 
     def __getitem__(self, metric: str) -> Measurement:
         """The measurement of a metric; KeyError where it was not asked for."""
-        for measurement in self.measurements:
-            if measurement.metric == metric:
-                return measurement
-        raise KeyError(metric)
+        found = self.get(metric)
+        if found is None:
+            raise KeyError(metric)
+        return found
 
-    def __contains__(self, metric: object) -> bool:
-        return any(measurement.metric == metric for measurement in self.measurements)
+    def get(self, metric: str) -> Measurement | None:
+        """The measurement of a metric; None where it was not asked for."""
+        return next((item for item in self.measurements if item.metric == metric), None)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON types; `from_dict` reads it back."""

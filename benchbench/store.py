@@ -143,12 +143,10 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
+        # Refused while another process writes, which then switches it or has done so. Without
+        # the switch all stays correct, only readers wait.
+        with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            # Another process is writing, and switches it or has done so. Without the switch
-            # all stays correct, only readers wait.
-            pass
     connection.execute("PRAGMA synchronous = FULL")
 
 

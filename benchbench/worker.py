@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -187,11 +188,8 @@ def _beat(connection: Connection, name: str) -> Callable[[float], bool]:
 
 def _die_first() -> None:
     """When memory runs out, the kernel shall end this process and not the parent or a shell."""
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")
-    except OSError:
-        pass
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def explain(error: BaseException, case: Case) -> str:
@@ -208,7 +206,7 @@ def explain(error: BaseException, case: Case) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator refused: Python's, PyTorch's on the CPU (a bare RuntimeError), CUDA's."""
+    """Whether an allocator refused: Python's, PyTorch's (a bare RuntimeError), CUDA's."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

@@ -46,7 +46,7 @@ def test_memory_ledgers_are_ordered(name: str) -> None:
     assert counted["memory_access_ops"] >= counted["memory_access_fused"] >= least
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name[-1] in "34567"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name[-1] not in "34567"])
 def test_forward_of_two_small_images(name: str) -> None:
     network = build(variant(name), "cpu")
     assert not network.training
@@ -112,7 +112,9 @@ def test_torchvision_shuffle_is_a_channel_shuffle() -> None:
 
 def test_only_the_official_classifier_has_no_bias() -> None:
     assert build(variant("shufflenet_v2_x1_0"), "meta").classifier.linear.bias is None
-    assert build(variant("shufflenet_v2_x1_0_torchvision"), "meta").classifier.linear.bias is not None
+    assert (
+        build(variant("shufflenet_v2_x1_0_torchvision"), "meta").classifier.linear.bias is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,9 +124,7 @@ def test_only_the_official_classifier_has_no_bias() -> None:
         ("mnasnet_a1", ["+model.network=a9"], "allowed are a1, b1"),
     ],
 )
-def test_a_wrong_choice_names_the_right_ones(
-    name: str, overrides: list[str], message: str
-) -> None:
+def test_a_wrong_choice_names_the_right_ones(name: str, overrides: list[str], message: str) -> None:
     overrides = [item.replace("model.size", "+model.size") for item in overrides]
     with pytest.raises(Exception, match=message):
         build(variant(name, *overrides), "meta")

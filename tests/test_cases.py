@@ -129,7 +129,7 @@ def test_top_level_resolution_wins() -> None:
 
 def test_a_case_can_be_sent_to_a_worker(case: Callable[..., Case]) -> None:
     made = case(arguments={"width": 0.5})
-    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(made)) == made
 
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,5 +147,8 @@ def test_a_network_without_a_stride_is_not_second_guessed(case: Callable[..., Ca
 def test_building_restores_initialisation_after_a_failure(case: Callable[..., Case]) -> None:
     before: Any = nn.init.ones_
     with pytest.raises(UserError):
-        build(case(target="torch.nn.Linear", arguments={"in_features": "x", "out_features": 1}), "meta")
+        build(
+            case(target="torch.nn.Linear", arguments={"in_features": "x", "out_features": 1}),
+            "meta",
+        )
     assert nn.init.ones_ is before

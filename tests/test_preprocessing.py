@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from skimage import data
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from architectures.preprocessing import PREPROCESSING, Preprocessing, crop_box, preprocess
 
@@ -44,7 +44,9 @@ def test_crop(
     assert crop_box(size, resolution, PREPROCESSING[name]) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("mode", "antialias"), [("bilinear", True), ("bilinear", False), ("bicubic", True)])
+@pytest.mark.parametrize(
+    ("mode", "antialias"), [("bilinear", True), ("bilinear", False), ("bicubic", True)]
+)
 def test_resampling_is_the_one_torch_calls_by_that_name(
     chelsea: Path, mode: str, antialias: bool
 ) -> None:
@@ -60,7 +62,7 @@ def test_mean_and_deviation_are_taken_per_channel(tmp_path: Path) -> None:
     path = tmp_path / "flat.png"
     Image.new("RGB", (64, 64), (255, 0, 51)).save(path)
     found = preprocess(path, 32, PREPROCESSING["efficientnet"])[:, 0, 0]
-    # (1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0.2 - 0.406) / 0.225
+    # Red (1 - 0.485) / 0.229, green (0 - 0.456) / 0.224, blue (0.2 - 0.406) / 0.225.
     assert found.tolist() == pytest.approx([2.248908, -2.035714, -0.915556], abs=1e-5)
     assert preprocess(path, 32, PREPROCESSING["inception"])[:, 0, 0].tolist() == pytest.approx(
         [1.0, -1.0, -0.6]

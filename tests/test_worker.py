@@ -79,7 +79,10 @@ def kill_children_soon(number: int) -> threading.Thread:
 
 @pytest.mark.parametrize(
     ("number", "message"),
-    [(signal.SIGKILL, "memory ran out; try a smaller batch_size"), (signal.SIGSEGV, "exit code -11")],
+    [
+        (signal.SIGKILL, "memory ran out; try a smaller batch_size"),
+        (signal.SIGSEGV, "exit code -11"),
+    ],
 )
 def test_a_killed_worker_is_an_error_that_says_so(
     case: Callable[..., Case], number: int, message: str
@@ -145,7 +148,9 @@ def test_which_errors_mean_that_memory_ran_out(error: Exception, expected: bool)
 
 
 def test_cuda_out_of_memory_names_the_value_to_change(case: Callable[..., Case]) -> None:
-    line = explain(OutOfMemoryError("CUDA out of memory.\nmore"), case(device="cuda", batch_size=64))
+    line = explain(
+        OutOfMemoryError("CUDA out of memory.\nmore"), case(device="cuda", batch_size=64)
+    )
     assert line == (
         "not enough memory on cuda:0 for batch_size=64 resolution=64 of mobilenet_v2: "
         "CUDA out of memory."

@@ -35,8 +35,7 @@ class _Charged(NamedTuple):
 def cost(network: nn.Module, walked: Walk) -> Cost:
     """The counts of `network` as it was walked: batch and element size included."""
     charged = [
-        _Charged(op, fused)
-        for op, fused in zip(walked.executed, fused_bytes(walked), strict=True)
+        _Charged(op, fused) for op, fused in zip(walked.executed, fused_bytes(walked), strict=True)
     ]
     layers = tuple(_layers(charged, _own_params(network)))
     totals = {name: sum(getattr(layer, name) for layer in layers) for name in _SUMMED}

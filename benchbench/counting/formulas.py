@@ -103,7 +103,8 @@ def like(x: Tensor) -> Tensor:
     whole = x.untyped_storage().nbytes() == x.numel() * x.element_size()
     if whole and 0 not in x.stride():
         return x.new_empty_strided(x.shape, x.stride())
-    order = sorted(range(x.dim()), key=lambda dim: -x.stride(dim))  # stable: ties as they stand
+    strides = x.stride()
+    order = sorted(range(x.dim()), key=lambda dim: -strides[dim])  # stable: ties as they stand
     dense = x.new_empty([x.shape[dim] for dim in order])
     return dense.permute([order.index(dim) for dim in range(x.dim())])
 
@@ -188,12 +189,16 @@ def _pooled(
     """(N, C, floor((h + 2 padding - kernel) / stride) + 1, same for w), laid out as x."""
     if x.dim() != 4:
         return None
-    size = torch.Size(
+    size = [
         (n + 2 * pad - kernel) // step + 1
         for n, kernel, step, pad in zip(
-            x.shape[2:], kernel_size * 2, (stride or kernel_size) * 2, [*padding] * 2, strict=False
+            x.shape[2:],
+            [*kernel_size] * 2,
+            [*(stride or kernel_size)] * 2,
+            [*padding] * 2,
+            strict=False,  # one number may stand for both dimensions
         )
-    )
+    ]
     return _empty(x, (*x.shape[:2], *size), channels_last(x)) if min(size) > 0 else None
 
 
@@ -250,7 +255,8 @@ FORMULAS: dict[str, Formula] = {
     **{f"aten::{name}": Formula(Role.JOINS) for name in _NORMS.split()},
     **{f"aten::{name}": Formula(Role.JOINS, elementwise_output) for name in _ELEMENTWISE.split()},
     **{
-        f"aten::{name}_": Formula(Role.JOINS, lambda x, *_, **__: x) for name in _ELEMENTWISE.split()
+        f"aten::{name}_": Formula(Role.JOINS, lambda x, *_, **__: x)
+        for name in _ELEMENTWISE.split()
     },
     "aten::native_batch_norm": Formula(Role.JOINS, batch_norm_output),
     "aten::max_pool2d_with_indices": Formula(Role.STARTS, max_pool_output),

@@ -112,8 +112,8 @@ class _Values:
 
 def _storage(tensor: Tensor) -> int:
     # `data_ptr` is 0 on the meta device. The walk keeps the tensors, so this stays unique.
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _place(tensor: Tensor) -> tuple[int, Sequence[int], Sequence[int]]:
-    return tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride())
+    return int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride())

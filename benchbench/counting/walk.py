@@ -57,9 +57,13 @@ def walk(network: nn.Module, *inputs: Tensor) -> Walk:
     recorder = _Recorder()
     # `inference_mode` would hide conv2d and batch_norm undecomposed. Collecting garbage in
     # the middle of thousands of small allocations doubles the time.
-    with _layer_names(network, recorder.enter), without_garbage_collection():
-        with torch.no_grad(), recorder:
-            outputs = network(*inputs)
+    with (
+        _layer_names(network, recorder.enter),
+        without_garbage_collection(),
+        torch.no_grad(),
+        recorder,
+    ):
+        outputs = network(*inputs)
     return Walk(tuple(recorder.executed), inputs, tuple(_tensors([outputs])), recorder.dispatched)
 
 
@@ -67,7 +71,7 @@ class _Recorder(TorchDispatchMode):
     """Notes each operator and answers it from its formula."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.executed: list[Executed] = []
         self.dispatched = 0
         self.layer = ""

@@ -8,7 +8,7 @@ from benchbench.cases import Case, build, total_stride
 from benchbench.counting.cost import Cost, cost
 from benchbench.counting.walk import walk, without_garbage_collection
 from benchbench.errors import UserError
-from benchbench.runtimes.formats import dtype, memory_format
+from benchbench.runtimes.formats import dtype, memory_format, place
 
 
 def complexity(case: Case) -> Cost:
@@ -21,7 +21,7 @@ def complexity(case: Case) -> Cost:
     with without_garbage_collection():
         network = build(case, "meta")
         check_resolution(case, total_stride(network))
-        network = network.to(dtype=dtype(case), memory_format=memory_format(case))
+        network = place(network, case)
         images = torch.empty(
             case.input_shape, dtype=dtype(case), device="meta", memory_format=memory_format(case)
         )

@@ -32,6 +32,4 @@ def fvcore(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measureme
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         by_operator = {name: round(flops) for name, flops in analysis.by_operator().items()}
         skipped = dict(analysis.unsupported_ops())
-    yield exact(
-        "flops_fvcore", sum(by_operator.values()), operators=by_operator, skipped=skipped
-    )
+    yield exact("flops_fvcore", sum(by_operator.values()), operators=by_operator, skipped=skipped)

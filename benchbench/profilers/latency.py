@@ -65,9 +65,7 @@ def _warm_up(running: Running, budget: BudgetSettings, beat: Beat) -> list[float
     return seconds
 
 
-def _samples(
-    running: Running, budget: BudgetSettings, beat: Beat, calls: int
-) -> tuple[float, ...]:
+def _samples(running: Running, budget: BudgetSettings, beat: Beat, calls: int) -> tuple[float, ...]:
     """Samples for the budget's time, and at least its number of them. No outlier is dropped."""
     samples: list[float] = []
     gc.collect()

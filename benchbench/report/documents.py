@@ -27,7 +27,7 @@ def profile_document(record: Record, folder: str | None) -> dict[str, Any]:
         "input_shape": list(case.input_shape),
         "input": case.input,
         "threads": case.threads,
-        "metrics": {name: _metric(record[name]) for name in METRICS if name in record},
+        "metrics": {item.metric: _metric(item) for name in METRICS if (item := record.get(name))},
         "layers": [asdict(layer) for layer in record.layers],
         "quality": asdict(record.quality),
         "environment": dict(record.environment),
@@ -101,7 +101,7 @@ def profile_row(record: Record) -> dict[str, Any]:
     }
     for name, metric in METRICS.items():
         column = f"{name}_{metric.unit}" if metric.unit else name
-        measurement = record[name] if name in record else None
+        measurement = record.get(name)
         row[column] = measurement.value if measurement else None
         if not metric.exact:
             interval = measurement.interval if measurement else None

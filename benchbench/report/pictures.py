@@ -23,7 +23,13 @@ CURRENCIES = {
     "memory_access_fused": ("memory access, fused", "B"),
     "params": ("parameters", ""),
 }
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")  # Okabe and Ito: colour-blind safe
+COLOURS = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+)  # Okabe and Ito: colour-blind safe
 
 
 def save(record: Record, runs: Path) -> Path | None:
@@ -56,7 +62,8 @@ def _pictures(record: Record) -> Iterable[tuple[str, Callable[[Record], Figure]]
     if record.layers:
         yield "cost_per_stage", cost_per_stage
         yield "multiply_adds_and_memory_access", multiply_adds_and_memory_access
-    if "latency" in record and record["latency"].samples:
+    latency = record.get("latency")
+    if latency is not None and latency.samples:
         yield "latency_distribution", latency_distribution
 
 
@@ -187,9 +194,7 @@ def _figure(record: Record, title: str, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _figures(
-    record: Record, title: str, rows: int, height: float
-) -> tuple[Figure, Sequence[Axes]]:
+def _figures(record: Record, title: str, rows: int, height: float) -> tuple[Figure, Sequence[Axes]]:
     # Figure itself, not pyplot: no global state, and no window system is asked for.
     from matplotlib.figure import Figure
 

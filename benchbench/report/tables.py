@@ -12,7 +12,7 @@ from rich.text import Text
 from benchbench.cases import Case
 from benchbench.experiments.crosscheck import Crosscheck
 from benchbench.experiments.inventory import Inventory
-from benchbench.measurements import Layer
+from benchbench.measurements import Layer, Measurement
 from benchbench.metrics import METRICS, PER_IMAGE, show, si
 from benchbench.records import Record
 
@@ -59,9 +59,9 @@ def _cost_table(record: Record) -> Table:
     table.add_column("95 % interval", justify="right")
     table.add_column("from")
     for name in METRICS:
-        if name not in record:
+        measurement = record.get(name)
+        if measurement is None:
             continue
-        measurement = record[name]
         cells = [METRICS[name].label, show(name, measurement.value)]
         if per_image:
             divided = measurement.value is not None and name in PER_IMAGE
@@ -70,19 +70,18 @@ def _cost_table(record: Record) -> Table:
         interval = measurement.interval
         unit = METRICS[name].unit
         cells.append(f"{si(interval.low, unit)} to {si(interval.high, unit)}" if interval else "")
-        table.add_row(*cells, escape(_origin(record, name)))
+        table.add_row(*cells, escape(_origin(measurement)))
     return table
 
 
-def _origin(record: Record, metric: str) -> str:
+def _origin(measurement: Measurement) -> str:
     """Where a figure comes from, or why there is none."""
-    measurement = record[metric]
     if measurement.reason is not None:
         return measurement.reason
-    if METRICS[metric].exact:
+    if METRICS[measurement.metric].exact:
         return "counted"
     samples, processes = len(measurement.flat), len(measurement.samples)
-    if metric != "latency":
+    if measurement.metric != "latency":
         return "a fresh process"
     return f"{samples} samples, {processes} process{'es' if processes > 1 else ''}"
 

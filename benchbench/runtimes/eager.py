@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from benchbench.cases import Case, build
 from benchbench.inputs import make_input
-from benchbench.runtimes.formats import dtype, memory_format
+from benchbench.runtimes.formats import dtype, memory_format, place
 
 
 class Running(NamedTuple):
@@ -28,8 +28,7 @@ def prepare(case: Case) -> Running:
     # Explicit, because cuDNN's default is TF32, which is not fp32.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-    network = build(case, case.device_name)
-    network = network.to(dtype=dtype(case), memory_format=memory_format(case))
+    network = place(build(case, case.device_name), case)
     images = make_input(case).to(
         device=case.device_name, dtype=dtype(case), memory_format=memory_format(case)
     )

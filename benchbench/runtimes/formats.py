@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from benchbench.cases import Case
 
@@ -17,3 +18,9 @@ def dtype(case: Case) -> torch.dtype:
 def memory_format(case: Case) -> torch.memory_format:
     """How (N, C, H, W) lies in memory, for weights and input alike."""
     return torch.channels_last if case.layout == "channels_last" else torch.contiguous_format
+
+
+def place(network: nn.Module, case: Case) -> nn.Module:
+    """Cast a network's weights to the case's element type and layout, where they are."""
+    # The library's own annotation of `to` leaves this documented argument out.
+    return network.to(dtype=dtype(case), memory_format=memory_format(case))  # type: ignore[call-overload, no-any-return]

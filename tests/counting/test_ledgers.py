@@ -6,10 +6,9 @@ part of its answer. Everything is fp32: 4 bytes an element.
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from architectures.blocks import InvertedResidual
 from architectures.shufflenet_v2 import StridedUnit, Unit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-
 from typing import Any
 
 import pytest
@@ -42,7 +41,7 @@ def test_an_operator_belongs_to_the_innermost_module() -> None:
 
 
 def test_views_and_empties_are_dispatched_but_not_executed() -> None:
-    """EfficientNet-B0: 238 launches; with a view of the weight and 49 `empty` of batch norm, 288."""
+    """EfficientNet-B0: 238 launches, 49 `empty` of batch norm, a view of the last weight."""
     case = variant("efficientnet_b0")
     walked = walk(build(case, "meta"), torch.empty(case.input_shape, device="meta"))
     assert (len(walked.executed), walked.dispatched) == (238, 288)
@@ -50,7 +49,10 @@ def test_views_and_empties_are_dispatched_but_not_executed() -> None:
 
 def test_counts_scale_with_the_batch_but_not_the_weights() -> None:
     one, four = (
-        {m.metric: m.value for m in complexity(variant("mobilenet_v2", f"batch_size={n}")).measurements}
+        {
+            m.metric: m.value
+            for m in complexity(variant("mobilenet_v2", f"batch_size={n}")).measurements
+        }
         for n in (1, 4)
     )
     assert four["multiply_adds"] == 4 * one["multiply_adds"]
@@ -72,7 +74,9 @@ def test_half_precision_halves_the_ledgers() -> None:
 def test_layers_add_up_to_the_totals() -> None:
     counted = complexity(variant("shufflenet_v1_g3_x1_0"))
     for measurement in counted.measurements:
-        assert sum(getattr(layer, measurement.metric) for layer in counted.layers) == measurement.value
+        assert (
+            sum(getattr(layer, measurement.metric) for layer in counted.layers) == measurement.value
+        )
 
 
 class Dispatched(TorchDispatchMode):
@@ -96,8 +100,10 @@ class Dispatched(TorchDispatchMode):
 @pytest.mark.parametrize("batch_size", [1, 2])
 @pytest.mark.parametrize(
     "name",
-    ["mobilenet_v3_small", "shufflenet_v1_g3_x1_0", "shufflenet_v2_x0_5", "resnet50"]
-    + ["shufflenet_v2_x0_5_torchvision"],
+    [
+        *("mobilenet_v3_small", "shufflenet_v1_g3_x1_0", "resnet50"),
+        *("shufflenet_v2_x0_5", "shufflenet_v2_x0_5_torchvision"),
+    ],
 )
 def test_the_walk_lists_what_a_real_forward_executes(
     name: str, batch_size: int, layout: str

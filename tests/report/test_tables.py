@@ -1,0 +1,151 @@
+"""Tables verbatim, because they are the product; documents and pictures of made-up records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from benchbench.cases import Case
+from benchbench.measure import Measured
+from benchbench.measurements import Layer, Measurement, absent, exact
+from benchbench.records import Record, record
+from benchbench.report.documents import profile_document, profile_row
+from benchbench.report.pictures import save, stage
+from benchbench.report.tables import profile_tables
+
+
+@pytest.fixture
+def made(case: Callable[..., Case]) -> Record:
+    """A record of round numbers."""
+    layers = (
+        Layer("stem.conv", "conv 3x3 / 2", (2, 8, 32, 32), 216, 3_000_000, 16384, 1, 10, 20, 3000),
+        Layer("stem.norm", "batch_norm", (2, 8, 32, 32), 16, 0, 0, 1, 0, 40, 0),
+        Layer("stages.0.dw", "depthwise 3x3", (2, 8, 32, 32), 72, 1_000_000, 16384, 1, 9, 9, 1000),
+    )
+    samples = tuple(0.020 + 0.0001 * i for i in range(11))
+    environment: dict[str, Any] = {"machine": {"cpu": "Imaginary CPU"}}
+    measured = Measured(
+        case(batch_size=2, name="tiny"),
+        environment,
+        [
+            exact("params", 304),
+            exact("multiply_adds", 4_000_000),
+            absent("flops_fvcore", "too large"),
+            Measurement("peak_memory", samples=((1_234_567,),)),
+            Measurement("latency", samples=(samples,)),
+        ],
+        layers,
+    )
+    made = record(measured, task="profile", settings={}, command="python -m benchbench model=tiny")
+    return replace(made, id="R1", created="2026-01-02T03:04:05.000006+00:00")
+
+
+TABLES = """\
+tiny on cpu (Imaginary CPU)
+eager, fp32, input 2x3x64x64, 1 thread
+cost of the network                                                                     \
+
+┏━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━┓
+┃ metric          ┃         value ┃ per image ┃        95 % interval ┃ from                  ┃
+┡━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━┩
+│ parameters      │           304 │           │                      │ counted               │
+│ multiply-adds   │     4,000,000 │ 2,000,000 │                      │ counted               │
+│ FLOPs by fvcore │ not available │           │                      │ too large             │
+│ peak memory     │      1.235 MB │           │                      │ a fresh process       │
+│ latency         │      20.50 ms │  10.25 ms │ 20.10 ms to 20.90 ms │ 11 samples, 1 process │
+└─────────────────┴───────────────┴───────────┴──────────────────────┴───────────────────────┘
+most expensive layers (3 of 3, by multiply-adds)
+┏━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━━━━━┳━━━━━━━━┳━━━━━━━━━━━━━━━┳━━━━━━━━┓
+┃ layer       ┃ kind          ┃ output    ┃ multiply-adds ┃  share ┃ memory, fused ┃  share ┃
+┡━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━━━━━╇━━━━━━━━╇━━━━━━━━━━━━━━━╇━━━━━━━━┩
+│ stem.conv   │ conv 3x3 / 2  │ 2x8x32x32 │       3.000 M │ 75.0 % │      3.000 kB │ 75.0 % │
+│ stages.0.dw │ depthwise 3x3 │ 2x8x32x32 │       1.000 M │ 25.0 % │      1.000 kB │ 25.0 % │
+│ stem.norm   │ batch_norm    │ 2x8x32x32 │         0.000 │  0.0 % │       0.000 B │  0.0 % │
+└─────────────┴───────────────┴───────────┴───────────────┴────────┴───────────────┴────────┘
+quality none: latency comes from one process: its interval leaves out what changes between \
+processes, which is up to tenfold more
+record  R1
+folder  results/runs/x
+repeat  python -m benchbench model=tiny
+"""
+
+
+def test_the_tables_of_a_profile(made: Record) -> None:
+    console = Console(width=140, record=True, file=Path("sink").open("w"))  # noqa: SIM115
+    console.print(profile_tables(made, "results/runs/x"))
+    console.file.close()
+    printed = [line.rstrip() for line in console.export_text().splitlines()]
+    assert printed == [line.rstrip() for line in TABLES.splitlines()]
+
+
+def test_the_document_of_a_profile(made: Record) -> None:
+    document = profile_document(made, None)
+    assert document["metrics"] == {
+        "params": {"value": 304, "unit": ""},
+        "multiply_adds": {"value": 4_000_000, "unit": ""},
+        "flops_fvcore": {"value": None, "unit": "", "reason": "too large"},
+        "peak_memory": {"value": 1_234_567, "unit": "B", "ci": None, "samples": 1, "processes": 1},
+        "latency": {
+            "value": pytest.approx(0.0205),
+            "unit": "s",
+            "ci": [pytest.approx(0.0201), pytest.approx(0.0209)],
+            "samples": 11,
+            "processes": 1,
+        },
+    }
+
+
+def test_a_row_has_a_column_for_what_was_not_measured(made: Record) -> None:
+    row = profile_row(made)
+    assert row["latency_s"] == pytest.approx(0.0205)
+    assert row["memory_access_ops_B"] is None
+    assert row["flops_fvcore"] is None
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ("stem.conv", "stem"),
+        ("stages.3.0.branch.expand.conv", "stages.3"),
+        ("features.0", "features"),
+        ("features.0.1", "features.0"),
+        ("layer1.0.conv1", "layer1.0"),
+        ("", ""),
+    ],
+)
+def test_stage_of_a_layer(layer: str, expected: str) -> None:
+    assert stage(layer) == expected
+
+
+def test_pictures_are_large_enough_and_say_their_units(made: Record) -> None:
+    folder = save(made, Path("runs"))
+    assert folder == Path("runs/2026-01-02_03-04-05-000006_tiny")
+    assert not [path for path in Path("runs").iterdir() if path != folder]
+    wanted = {
+        "cost_per_stage": [
+            "share of the network (%)",
+            "stages.0",
+            "memory access, fused: 4.000 kB",
+        ],
+        "latency_distribution": ["latency (ms)", "samples", "median 20.50 ms"],
+        "multiply_adds_and_memory_access": ["memory access, fused (bytes)", "depthwise (1)"],
+    }
+    for stem, texts in wanted.items():
+        with Image.open(folder / f"{stem}.png") as image:
+            assert image.width >= 1000
+            assert len(image.convert("RGB").getcolors(1 << 20) or []) > 20  # something is drawn
+        svg = (folder / f"{stem}.svg").read_text()
+        for text in [*texts, "tiny", "Imaginary CPU"]:
+            assert text.replace("&", "&amp;") in svg
+
+
+def test_no_data_no_pictures(made: Record) -> None:
+    counts = tuple(m for m in made.measurements if m.metric == "params")
+    assert save(replace(made, measurements=counts, layers=()), Path("runs")) is None
+    assert not Path("runs").exists()

@@ -1,0 +1,151 @@
+"""The command line as a process: what only shows from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Finished
+from PIL import Image
+from skimage import data
+
+from benchbench.store import Store
+
+Shell = Callable[..., Finished]
+ROOT = Path(__file__).parents[1]
+BRIEF = ("budget.seconds=0.1", "budget.warm_up_seconds=0", "budget.min_samples=6")
+
+
+def test_a_photograph_from_end_to_end(shell: Shell) -> None:
+    """Every metric, three pictures, one record; the command repeats the run."""
+    Image.fromarray(data.chelsea()).save("it's a cat (1).png")
+    finished = shell(
+        "model=mobilenet_v2", "input=it's a cat (1).png", "resolution=96", "output=json", *BRIEF
+    )
+    assert (finished.code, finished.err) == (0, "")
+    document = finished.document
+    assert document["input"] == "it's a cat (1).png"
+    metrics = document["metrics"]
+    assert list(metrics) == [
+        *("params", "multiply_adds", "flops_fvcore", "activations", "launches"),
+        *("memory_access_paper", "memory_access_ops", "memory_access_fused"),
+        *("peak_memory", "peak_memory_kernel", "latency"),
+    ]
+    latency = metrics["latency"]
+    assert latency["ci"][0] <= latency["value"] <= latency["ci"][1]
+    assert latency["unit"] == "s"
+    assert latency["samples"] >= 6
+    assert latency["processes"] == 1
+    assert document["quality"]["grade"] is None
+    assert "one process" in document["quality"]["reasons"][0]
+    names = {path.name for path in Path(document["folder"]).iterdir()}
+    stems = ("cost_per_stage", "latency_distribution", "multiply_adds_and_memory_access")
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
+    (record,) = Store("sqlite:///results/benchbench.sqlite").records()
+    assert record.id == document["record"]
+    assert len(record["latency"].flat) == latency["samples"]
+    again = subprocess.run(
+        document["command"]
+        .replace("python", sys.executable, 1)
+        .replace("output=json", "plan=true"),
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert again.returncode == 0, again.stderr
+    assert "it's a cat (1).png" in again.stdout.replace("\n", "")
+
+
+def test_help_comes_before_torch(shell: Shell) -> None:
+    program = (
+        "import sys; from benchbench.__main__ import main; code = main(['--help']); "
+        "sys.exit(code or 10 * ('torch' in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "python -m benchbench model=efficientnet_b0 device=cpu" in done.stdout
+    assert "mobilenet_v3_small" in done.stdout
+
+
+def test_bash_completes_variants(tmp_path: Path) -> None:
+    """Hydra's own completion of the installed command, asked as bash asks it."""
+    command = tmp_path / "benchbench"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m benchbench "$@"\n')
+    command.chmod(0o755)
+    script = """
+    eval "$(benchbench -sc install=bash)"
+    COMP_LINE="benchbench model=mobilenet_v3"; COMP_POINT=${#COMP_LINE}; COMP_CWORD=1
+    hydra_bash_completion
+    printf '%s\n' "${COMPREPLY[@]}"
+    """
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)},
+    )
+    found = done.stdout.split()
+    assert found == ["model=mobilenet_v3_large", "model=mobilenet_v3_small"], done.stderr
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """The command line in a process group of its own, as a terminal gives it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchbench", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_ctrl_c_keeps_the_counts_and_ends_with_130() -> None:
+    process = start("model=mobilenet_v2", "output=json", "budget.seconds=600")
+    time.sleep(6)  # the worker is importing torch or measuring: either must end in order
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "benchbench: interrupted; what was measured until then is kept\n"
+    document = json.loads(out)
+    assert document["metrics"]["multiply_adds"]["value"] == 300774272
+    assert any("interrupted" in reason for reason in document["quality"]["reasons"])
+    (record,) = Store("sqlite:///results/benchbench.sqlite").records()
+    assert record.id == document["record"]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0])
+def test_ctrl_c_at_the_start_leaves_nothing(seconds: float) -> None:
+    process = start("model=mobilenet_v2", "budget.seconds=600")
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    if "Traceback" not in err:  # Python itself may be interrupted before our first line runs
+        assert (process.returncode, out) == (130, "")
+    assert not Path("results/runs").exists()
+
+
+def test_a_closed_pipe_is_no_error(shell: Shell) -> None:
+    command = f"{sys.executable} -m benchbench task=list | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr

@@ -1,0 +1,251 @@
+"""The command line in process: documents, errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Finished
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from variants import NAMES
+
+from benchbench.commandline import Sweep, model_name, quote_free_text
+from benchbench.config import options
+from benchbench.store import Store
+
+Cli = Callable[..., Finished]
+COUNT = ("profiler=complexity", "plots=false")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1e5", "HEAD~1", "~/x.jpg", "x(1).jpg", "a=b", "it's", "a,b", "two words", "c:\\x"),
+        *("back\\", "[x]", "{y}", "a\\'b", "${results}", "glob(*)", "né à 5€", "'", "0123", "true"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "+", "++"])
+def test_free_text_reaches_the_program_as_typed(text: str, prefix: str) -> None:
+    quoted = quote_free_text(f"{prefix}tag={text}")
+    (override,) = OverridesParser.create().parse_overrides([quoted])
+    value: Any = override.value()
+    assert value.replace("\\${", "${") == text  # OmegaConf takes this last backslash
+
+
+@pytest.mark.parametrize("argument", ["tag=null", "tag='x'", "model=a,b", "--help", "batch_size=2"])
+def test_everything_else_is_left_alone(argument: str) -> None:
+    assert quote_free_text(argument) == argument
+
+
+@pytest.mark.parametrize("tag", ["1e5", "${results}", "it's"])
+def test_a_tag_is_stored_as_typed_and_repeated(cli: Cli, tag: str) -> None:
+    document = cli("model=mobilenet_v2", f"tag={tag}", "output=json", *COUNT).document
+    assert document["tag"] == tag
+    assert document["command"].startswith("python -m benchbench model=mobilenet_v2 ")
+    (stored,) = Store("sqlite:///results/benchbench.sqlite").records(tag=tag)
+    assert stored.id == document["record"]
+
+
+def test_the_document_of_counts(cli: Cli) -> None:
+    """The contract's values for EfficientNet-B0, and nothing but the document on stdout."""
+    finished = cli("model=efficientnet_b0", "device=cpu", "output=json", *COUNT)
+    assert (finished.code, finished.err) == (0, "")
+    document = finished.document
+    expected = {
+        "schema_version": 1,
+        "task": "profile",
+        "model": "efficientnet_b0",
+        "runtime": "eager",
+        "precision": "fp32",
+        "batch_size": 1,
+        "input_shape": [1, 3, 224, 224],
+        "threads": 1,
+    }
+    assert {key: document[key] for key in expected} == expected
+    assert document["device"]["type"] == "cpu"
+    assert document["device"]["name"]
+    metrics = document["metrics"]
+    assert metrics["params"] == {"value": 5288548, "unit": ""}
+    assert metrics["multiply_adds"] == {"value": 385814752, "unit": ""}
+    assert metrics["memory_access_fused"]["unit"] == "B"
+    assert document["quality"]["grade"] is None
+    assert document["environment"]["machine"]["logical_cores"] >= 1
+    assert sum(layer["multiply_adds"] for layer in document["layers"]) == 385814752
+
+
+def test_a_sweep_goes_on_when_a_job_fails(cli: Cli) -> None:
+    finished = cli("-m", "model=resnet50,mobilenet_v2", "resolution=31,64", "output=json", *COUNT)
+    assert finished.code == 2
+    documents = [json.loads(line) for line in finished.out.splitlines()]
+    assert [(d["model"], d["input_shape"][2]) for d in documents] == [
+        ("resnet50", 64),
+        ("mobilenet_v2", 64),
+    ]
+    assert "2 of 4 jobs done" in finished.err.splitlines()[-1]
+    assert len(Store("sqlite:///results/benchbench.sqlite").records()) == 2
+    assert not list(Path("results").glob("runs/*")), "no pictures in a sweep"
+
+
+def test_the_whole_zoo_by_a_pattern(cli: Cli) -> None:
+    finished = cli("-m", "model=glob(mobilenet*)", "output=json", *COUNT)
+    assert finished.code == 0
+    found = [json.loads(line)["model"] for line in finished.out.splitlines()]
+    assert found == [name for name in NAMES if name.startswith("mobilenet")]
+
+
+def test_csv_of_a_sweep_is_one_table(cli: Cli) -> None:
+    finished = cli("-m", "model=resnet50,mobilenet_v2", "resolution=64", "output=csv", *COUNT)
+    rows = list(csv.DictReader(io.StringIO(finished.out)))
+    assert [row["model"] for row in rows] == ["resnet50", "mobilenet_v2"]
+    assert rows[1]["params"] == "3504872"
+    assert rows[1]["latency_s"] == ""
+
+
+def test_profilers_are_chosen_by_a_list(cli: Cli) -> None:
+    finished = cli("model=resnet50", "profiler=[complexity,memory]", "plan=true", "output=json")
+    assert finished.document["plan"][0]["profilers"] == ["complexity", "memory"]
+
+
+def test_a_plan_runs_and_writes_nothing(cli: Cli) -> None:
+    finished = cli("model=efficientnet_b7", "plan=true")
+    assert finished.code == 0
+    assert "efficientnet_b7" in finished.out
+    assert not list(Path().iterdir())
+
+
+def test_a_changed_network_is_not_called_by_its_variants_name(cli: Cli) -> None:
+    document = cli(
+        "model=mobilenet_v2", "+model.width=0.5", "resolution=64", "output=json", *COUNT
+    ).document
+    assert document["model"] == "mobilenet_v2[width=0.5]"
+    assert document["metrics"]["params"]["value"] == 1968680  # the reference's x0_5
+    assert model_name(["model._target_=their.Net", "model.resolution=9"], None) == "Net"
+
+
+def test_crosscheck_explains_every_operator(cli: Cli) -> None:
+    finished = cli("task=crosscheck", "model=efficientnet_b0", "resolution=64", "output=json")
+    assert finished.code == 0
+    document = finished.document
+    assert document["agrees"] is True
+    rows = {row["operator"]: row for row in document["operators"]}
+    assert rows["conv"]["difference"] == rows["linear"]["difference"] == 0
+    assert rows["batch_norm"]["flops_fvcore"] == 2 * rows["batch_norm"]["elements"]
+    assert "skipped 49" in rows["silu_"]["why"]
+    explained = sum(row["difference"] for row in document["operators"])
+    assert explained == document["flops_fvcore"] - document["multiply_adds"]
+
+
+def test_list_shows_every_variant_and_choice(cli: Cli) -> None:
+    document = cli("task=list", "output=json").document
+    assert [variant["name"] for variant in document["variants"]] == NAMES
+    assert {family["name"]: family["variants"] for family in document["families"]}[
+        "efficientnet"
+    ] == 8
+    assert document["choices"]["task"] == options("task")
+    assert "cpu" in document["devices"]
+    table = cli("task=list")
+    assert table.code == 0
+    assert all(name in table.out for name in NAMES)
+    assert cli("task=list", "output=csv").out.splitlines()[0] == "name,target,resolution,source"
+
+
+def test_version(cli: Cli) -> None:
+    assert re.fullmatch(r"benchbench \d+\.\d+\.\d+\n", cli("--version").out)
+
+
+MISTAKES = {
+    "model=eficientnet_b0": ["eficientnet_b0", "efficientnet_b0", "task=list shows all"],
+    "model=resnet50 bach_size=2": ["bach_size", "batch_size"],
+    "model=resnet50 budget.secs=2": ["budget.secs", "budget.seconds"],
+    "model=resnet50 model.width=2": ["model.width", "+model.width"],
+    "model=resnet50 +model.width=2": ["width", "allowed: num_classes, repeats"],
+    "model=resnet50 batch_size=many": ["batch_size", "many", "Integer"],
+    "model=resnet50 batch_size=0": ["batch_size=0", "at least 1"],
+    "model=resnet50 seed=-1": ["seed=-1", "at least 0"],
+    "model=resnet50 threads=none": ["threads=none", "all"],
+    "model=resnet50 threads=0": ["threads=0", "all"],
+    "model=resnet50 output=xml": ["output", "xml", "table, json, csv"],
+    "model=resnet50 precision=int8": ["int8", "fp32, bf16, fp16"],
+    "model=resnet50 device=tpu": ["tpu", "cpu, cuda"],
+    "model=resnet50 device.type=tpu": ["tpu", "cpu, cuda"],
+    "model=resnet50 device.index=-1": ["device.index=-1", "at least 0"],
+    "model=resnet50 profiler=nosuch": ["nosuch", "complexity, default"],
+    "model=resnet50 budget=long": ["long", "quick, rigorous, standard"],
+    "model=resnet50 budget.seconds=nan": ["budget.seconds=nan"],
+    "model=resnet50 task=nosuch": ["nosuch", "crosscheck, list, profile"],
+    "model=resnet50 resolution=31": ["resolution=31", "32"],
+    "model=resnet50 input=nosuch.jpg": ["nosuch.jpg", "No such file"],
+    "model=resnet50 input=text.jpg": ["text.jpg", "not an image"],
+    "model=resnet50 results=text.jpg": ["text.jpg"],
+    "model=resnet50 store.url=sqlite:////dev/null/x.sqlite": ["/dev/null"],
+    "-m model=resnet50 results=text.jpg": ["text.jpg"],
+    "-m model=resnet50,nosuch": ["nosuch"],
+    "-m model=glob(nosuch*)": ["glob(nosuch*)", "matches nothing"],
+    "model._target_=pathlib.Path model.resolution=9": ["pathlib.Path", "nn.Module"],
+    "model._target_=torch.nn.ReLU": ["model.resolution=None"],
+    "": ["model=NAME", "task=list"],
+    "task=crosscheck": ["model=NAME"],
+    "model=resnet50 x[": ["x["],
+    "--nosuch": ["--nosuch", "--help"],
+    "--cfg nosuch": ["nosuch"],
+    "--config-name nosuch": ["nosuch"],
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_is_one_line_and_leaves_nothing(cli: Cli, line: str) -> None:
+    """Exit code 2, the offending value and the allowed ones, no traceback, no file."""
+    Path("text.jpg").write_text("no picture")
+    finished = cli(*line.split())
+    assert finished.code == 2
+    assert finished.out == ""
+    assert len(finished.err.splitlines()) == 1
+    assert "Traceback" not in finished.err
+    for part in MISTAKES[line]:
+        assert part in finished.err
+    assert [path.name for path in Path().iterdir()] == ["text.jpg"]
+
+
+def test_no_gpu_here_names_the_way_out(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    finished = cli("model=resnet50", "device=cuda")
+    assert (finished.code, finished.out) == (2, "")
+    assert "device=cuda" in finished.err
+    assert "device=cpu" in finished.err
+    assert len(finished.err.splitlines()) == 1
+
+
+def test_a_gpu_that_is_not_there_is_counted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert "there are 2 GPUs" in cli("model=resnet50", "device=cuda", "device.index=2").err
+
+
+def test_debug_shows_where(cli: Cli) -> None:
+    finished = cli("model=resnet50", "batch_size=0", "debug=true")
+    assert finished.code == 2
+    assert "Traceback" in finished.err
+    assert finished.err.splitlines()[-1] == "benchbench: batch_size=0: must be at least 1"
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [([0, 0], 0), ([0, 3], 3), ([3, 1, 0], 1), ([1, 2, 3, 0], 2)],
+)
+def test_a_sweeps_code_is_the_worst_of_its_jobs(codes: list[int], expected: int) -> None:
+    assert Sweep(codes=codes).exit_code == expected
+
+
+def test_every_option_of_every_choice_composes(cli: Cli) -> None:
+    for group in ("task", "device", "runtime", "profiler", "budget", "store"):
+        for option in options(group):
+            finished = cli("model=resnet50", f"{group}={option}", "--cfg", "job")
+            assert finished.code == 0, finished.err
