@@ -6,7 +6,7 @@ DEVICE ?= cpu
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt benchbench/__init__.py
 
-.PHONY: run test lint format bench-count bench-help clean
+.PHONY: run test lint format readme bench-count bench-help clean
 
 run: .venv/.installed
 	.venv/bin/python -m benchbench model=$(MODEL) device=$(DEVICE) $(ARGS)
@@ -22,6 +22,9 @@ lint: .venv/.installed-test
 format: .venv/.installed-test
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+readme: .venv/.installed-test
+	.venv/bin/python tests/readme.py
 
 bench-count: .venv/.installed-test
 	.venv/bin/python tests/benchmarks/count.py

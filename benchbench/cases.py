@@ -93,11 +93,18 @@ def thread_count(threads: str) -> int:
     Raises:
         UserError: more threads than cores, which would measure the scheduler.
     """
-    available = len(os.sched_getaffinity(0))
+    available = len(cores())
     count = available if threads == "all" else int(threads)
     if count > available:
         raise UserError(f"threads={threads}: this process may use {available} cores")
     return count
+
+
+def cores() -> list[int]:
+    """The cores this process may run on; where the system does not say, all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def build(case: Case, device: str) -> nn.Module:

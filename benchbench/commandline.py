@@ -67,6 +67,8 @@ class Sweep:
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run Hydra on the arguments. Returns the exit code, whatever happens."""
     debug = "debug=true" in [argument.lower() for argument in arguments]
+    if str(Path.cwd()) not in sys.path:  # one's own network, also for the installed command
+        sys.path.append(str(Path.cwd()))
     sweep = Sweep(typed={quote_free_text(argument): argument for argument in arguments})
     try:
         _check_flags(arguments)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import __version__
-from benchbench.cases import Case
+from benchbench.cases import Case, cores
 from benchbench.device import cpu_name
 
 PACKAGES = ("torch", "numpy", "fvcore", "memory-profiler", "pillow", "hydra-core", "SQLAlchemy")
@@ -82,7 +82,7 @@ def _machine() -> dict[str, Any]:
         "cpu_flags": _cpu_flags(),
         "logical_cores": psutil.cpu_count(logical=True),
         "physical_cores": psutil.cpu_count(logical=False),
-        "affinity": sorted(os.sched_getaffinity(0)),
+        "affinity": cores(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "smt": _read("/sys/devices/system/cpu/smt/control"),
         "memory_bytes": psutil.virtual_memory().total,

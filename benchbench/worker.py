@@ -165,6 +165,8 @@ def _profile(
     from benchbench.environment import torch_environment
 
     torch.set_num_threads(case.threads)
+    if case.device == "cuda":
+        torch.cuda.set_device(case.device_index)  # what a bare `synchronize` waits for
     connection.send(("result", torch_environment(case)))
     for name in profilers:
         profiler = getattr(import_module(f"benchbench.profilers.{name}"), name)

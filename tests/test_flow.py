@@ -78,7 +78,9 @@ def test_every_stage_names_what_exists() -> None:
     assert all((ROOT / p).is_dir() or (ROOT / f"{p}.py").is_file() for p in packages)
 
 
-@pytest.mark.parametrize("part", ["records", "store", "experiments.crosscheck", "report.tables"])
+@pytest.mark.parametrize(
+    "part", ["records", "store", "experiments.crosscheck", "report.tables", "worker"]
+)
 def test_judging_and_reporting_need_no_torch(part: str) -> None:
     """They run on results from another machine."""
     import subprocess

@@ -22,10 +22,13 @@ def complexity(case: Case) -> Cost:
         network = build(case, "meta")
         check_resolution(case, total_stride(network))
         network = place(network, case)
-        images = torch.empty(
-            case.input_shape, dtype=dtype(case), device="meta", memory_format=memory_format(case)
-        )
         try:
+            images = torch.empty(
+                case.input_shape,
+                dtype=dtype(case),
+                device="meta",
+                memory_format=memory_format(case),
+            )
             return cost(network, walk(network, images))
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
             line = str(error).strip().split("\n")[0]
