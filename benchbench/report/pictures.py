@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from benchbench.measurements import Layer
@@ -23,13 +24,16 @@ CURRENCIES = {
     "memory_access_fused": ("memory access, fused", "B"),
     "params": ("parameters", ""),
 }
-COLOURS = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-)  # Okabe and Ito: colour-blind safe
+# Okabe and Ito's colours, which people who are colour-blind can tell apart.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+KINDS = {
+    "1x1 convolution": "o",
+    "depthwise": "s",
+    "grouped convolution": "D",
+    "other convolution": "v",
+    "convolution on a 1x1 map": "P",
+    "linear": "^",
+}
 
 
 def save(record: Record, runs: Path) -> Path | None:
@@ -61,6 +65,7 @@ def save(record: Record, runs: Path) -> Path | None:
 def _pictures(record: Record) -> Iterable[tuple[str, Callable[[Record], Figure]]]:
     if record.layers:
         yield "cost_per_stage", cost_per_stage
+    if any(layer.multiply_adds for layer in record.layers):
         yield "multiply_adds_and_memory_access", multiply_adds_and_memory_access
     latency = record.get("latency")
     if latency is not None and latency.samples:
@@ -92,31 +97,46 @@ def cost_per_stage(record: Record) -> Figure:
     axes.set_xlabel("share of the network (%)")
     axes.set_ylabel("stage")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="best", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=len(CURRENCIES), fontsize="small")
     return figure
 
 
 def latency_distribution(record: Record) -> Figure:
     """How often each time occurred, and when: drift and outliers show in the lower panel."""
+    from matplotlib.ticker import MaxNLocator
+
     latency = record["latency"]
-    milliseconds = [1e3 * sample for sample in latency.flat]
-    figure, (upper, lower) = _figures(record, "latency distribution", rows=2, height=6.0)
-    upper.hist(milliseconds, bins="auto" if len(milliseconds) > 20 else 10, color=COLOURS[4])
     assert latency.value is not None
-    label = f"median {si(latency.value, 's')}"
-    upper.axvline(1e3 * latency.value, color=COLOURS[0], label=label)
+    scale, unit = (1e3, "ms") if latency.value >= 1e-3 else (1e6, "µs")
+    times = [scale * sample for sample in latency.flat]
+    figure, (upper, lower) = _figures(record, "latency distribution", rows=2, height=6.0)
+    near, beyond = _without_far_outliers(times)
+    upper.hist(near, bins="auto" if len(near) > 20 else 10, color=COLOURS[4])
+    upper.axvline(scale * latency.value, color=COLOURS[0], label=f"median {si(latency.value, 's')}")
     if latency.interval is not None:
-        low, high = 1e3 * latency.interval.low, 1e3 * latency.interval.high
+        low, high = scale * latency.interval.low, scale * latency.interval.high
         upper.axvspan(low, high, color=COLOURS[0], alpha=0.2, label="95 % interval, this process")
-    upper.set_xlabel("latency (ms)")
+    upper.set_xlabel(f"latency ({unit})" + (f", {beyond} slower ones not drawn" if beyond else ""))
     upper.set_ylabel("samples")
     upper.legend(fontsize="small")
-    lower.plot(range(1, len(milliseconds) + 1), milliseconds, ".", color=COLOURS[0], markersize=3)
+    lower.plot(range(1, len(times) + 1), times, ".", color=COLOURS[0], markersize=3)
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     lower.set_xlabel("sample, in order")
-    lower.set_ylabel("latency (ms)")
+    lower.set_ylabel(f"latency ({unit})")
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
     return figure
+
+
+def _without_far_outliers(times: Sequence[float]) -> tuple[list[float], int]:
+    """The samples that a histogram can show, and how many lie far to the right of them.
+
+    Far is ten times the distance from the median to the fastest sample.
+    """
+    middle = median(times)
+    limit = middle + 10 * (middle - min(times))
+    near = [time for time in times if time <= limit]
+    return near, len(times) - len(near)
 
 
 def multiply_adds_and_memory_access(record: Record) -> Figure:
@@ -126,9 +146,10 @@ def multiply_adds_and_memory_access(record: Record) -> Figure:
     by_kind: dict[str, list[Layer]] = {}
     for layer in working:
         by_kind.setdefault(_broad_kind(layer), []).append(layer)
-    for colour, marker, (name, layers) in zip(
-        COLOURS, "osD^v", sorted(by_kind.items()), strict=False
-    ):
+    for colour, (name, marker) in zip(COLOURS, KINDS.items(), strict=True):
+        layers = by_kind.get(name, [])
+        if not layers:
+            continue
         axes.scatter(
             [layer.multiply_adds for layer in layers],
             [layer.memory_access_fused for layer in layers],
