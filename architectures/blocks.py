@@ -33,6 +33,11 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
+def strides(first: int, repeats: int) -> list[int]:
+    """The stride of each block of a stage: the stage's own first, then 1."""
+    return [first] + [1] * (repeats - 1)
+
+
 class ConvNormAct(nn.Sequential):
     """kxk convolution without bias -> norm -> activation, padded by k//2 on every side."""
 

@@ -18,6 +18,7 @@ from architectures.blocks import (
     ConvNormAct,
     InvertedResidual,
     make_divisible,
+    strides,
 )
 
 
@@ -82,8 +83,7 @@ class EfficientNet(nn.Module):
         stages: OrderedDict[str, nn.Module] = OrderedDict()
         for number, stage in enumerate(STAGES, start=1):
             blocks: list[nn.Module] = []
-            for index in range(math.ceil(stage.repeats * depth)):
-                stride = stage.stride if index == 0 else 1
+            for stride in strides(stage.stride, math.ceil(stage.repeats * depth)):
                 out_channels = make_divisible(stage.channels * width)
                 blocks.append(mbconv(channels, out_channels, stage, stride=stride))
                 channels = out_channels

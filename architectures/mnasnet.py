@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from architectures.blocks import Classifier, ConvNormAct, InvertedResidual
+from architectures.blocks import Classifier, ConvNormAct, InvertedResidual, strides
 
 STEM_CHANNELS = 32
 HEAD_CHANNELS = 1280
@@ -85,8 +85,7 @@ class MnasNet(nn.Module):
         stages: list[nn.Module] = []
         for stage in NETWORKS[network]:
             blocks: list[nn.Module] = []
-            for index in range(stage.repeats):
-                stride = stage.stride if index == 0 else 1
+            for stride in strides(stage.stride, stage.repeats):
                 blocks.append(inverted_residual(channels, stage.channels, stage, stride=stride))
                 channels = stage.channels
             stages.append(nn.Sequential(*blocks))

@@ -16,6 +16,7 @@ from architectures.blocks import (
     ConvNormAct,
     InvertedResidual,
     make_divisible,
+    strides,
 )
 
 
@@ -58,7 +59,7 @@ class MobileNetV2(nn.Module):
         stages: list[nn.Module] = []
         for stage in STAGES:
             blocks: list[nn.Module] = []
-            for index in range(stage.repeats):
+            for stride in strides(stage.stride, stage.repeats):
                 out_channels = make_divisible(stage.channels * width)
                 blocks.append(
                     InvertedResidual(
@@ -66,7 +67,7 @@ class MobileNetV2(nn.Module):
                         out_channels,
                         expanded_channels=channels * stage.expansion,
                         kernel_size=3,
-                        stride=stage.stride if index == 0 else 1,
+                        stride=stride,
                         norm=NORM,
                         activation=RELU6,
                     )

@@ -23,7 +23,7 @@ from architectures.blocks import (
 
 STEM_CHANNELS = 16
 SQUEEZE_RATIO = 0.25  # of the expanded channels, unlike EfficientNet and MnasNet
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.003)
 
 
 class Block(NamedTuple):

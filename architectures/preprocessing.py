@@ -1,7 +1,9 @@
 """From a photograph to a network's input tensor, as each family's own code evaluates it.
 
 A photograph is cropped around its centre and resized in one step. Pillow's resampling
-smooths when it shrinks; OpenCV's bilinear does not, hence `antialias`.
+smooths when it shrinks; OpenCV's bilinear does not, hence `antialias`. TensorFlow's original
+does not smooth either, but the PyTorch ports, whose checkpoints people load, all use Pillow:
+so do we for the families that come from TensorFlow.
 """
 
 from __future__ import annotations
@@ -66,12 +68,19 @@ def decode(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            return _eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not an image") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"{path} cannot be read as an image: {reason}") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A 16-bit grey image scaled to 8 bits; Pillow's own conversion would cut it off at 255."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image, np.uint16) / 257).round().astype(np.uint8))
 
 
 def crop_box(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.blocks import Classifier, ConvNormAct
+from architectures.blocks import Classifier, ConvNormAct, strides
 
 EXPANSION = 4
 STAGE_CHANNELS = (64, 128, 256, 512)  # of the 3x3 convolution; Table 1
@@ -47,8 +47,7 @@ class ResNet(nn.Module):
         stages: list[nn.Module] = []
         for number, (inner, count) in enumerate(zip(STAGE_CHANNELS, repeats, strict=True)):
             blocks: list[nn.Module] = []
-            for index in range(count):
-                stride = 2 if index == 0 and number > 0 else 1
+            for stride in strides(2 if number > 0 else 1, count):
                 blocks.append(
                     Bottleneck(channels, inner * EXPANSION, channels=inner, stride=stride)
                 )

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from benchbench.config import Settings
-from benchbench.errors import UserError, unknown
+from benchbench.errors import UserError, first_line, is_out_of_memory, unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,13 +90,15 @@ def from_settings(settings: Settings, name: str) -> Case:
 
 
 def thread_count(threads: str) -> int:
-    """A number of threads, `all` being the cores this process may run on.
+    """A number of threads, `all` being the physical cores this process may run on.
 
     Raises:
         UserError: more threads than cores, which would measure the scheduler.
     """
     available = len(cores())
-    count = available if threads == "all" else int(threads)
+    # Two threads of one core share its arithmetic units: "all" is the cores that have their own.
+    physical = min(psutil.cpu_count(logical=False) or available, available)
+    count = physical if threads == "all" else int(threads)
     if count > available:
         raise UserError(f"threads={threads}: this process may use {available} cores")
     return count
@@ -125,8 +129,11 @@ def build(case: Case, device: str) -> nn.Module:
             network = _build_on_meta(network_class, case.arguments)
         else:
             network = network_class(**case.arguments).to(torch.device(device))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"model={case.name} cannot be built: {_line(error)}") from error
+    except Exception as error:
+        if isinstance(error, UserError) or is_out_of_memory(error):
+            raise
+        message = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"model={case.name} cannot be built: {message}") from error
     return network.eval()
 
 
@@ -156,9 +163,11 @@ def _resolve(target: str) -> object:
         except ModuleNotFoundError as error:
             if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
                 continue  # it is this path that is no module, not something it imports
-            raise UserError(f"model._target_={target}: {_line(error)}") from error
+            raise UserError(f"model._target_={target}: {first_line(error)}") from error
         except Exception as error:
-            message = f"model._target_={target}: importing {module_name} failed: {_line(error)}"
+            message = (
+                f"model._target_={target}: importing {module_name} failed: {first_line(error)}"
+            )
             raise UserError(message) from error
         for part in parts[length:]:
             found = getattr(found, part, None)
@@ -228,10 +237,6 @@ def _no_initialisation() -> Iterator[None]:
     finally:
         for name, original in originals.items():
             setattr(init, name, original)
-
-
-def _line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def image_path(case: Case) -> Path | None:

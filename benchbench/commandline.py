@@ -40,6 +40,7 @@ FREE_TEXT = (
     *("tag", "baseline", "candidate", "input", "weights", "records", "reason"),
     *("results", "store.url"),
 )
+NOTHING = "nothing had been measured, so nothing is kept"
 WORST_FIRST = (ERROR, FAILED_CHECK, NO_EVIDENCE, DONE)
 
 
@@ -51,6 +52,7 @@ class Sweep:
     failures: list[str] = field(default_factory=list)
     typed: dict[str, str] = field(default_factory=dict)  # overrides as Hydra has them: as typed
     printed: int = 0
+    kept: bool = False  # something of the job that Ctrl-C ended
     is_sweep: bool = False
 
     @property
@@ -74,7 +76,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
         _check_flags(arguments)
         _run_hydra(list(map(quote_free_text, arguments)), sweep)
     except KeyboardInterrupt:
-        _complain("interrupted; what was measured until then is kept")
+        kept = sweep.kept or sweep.done
+        _complain(f"interrupted; {'what was measured until then is kept' if kept else NOTHING}")
         return INTERRUPTED
     except SystemExit as stop:  # Hydra's --help and the like
         return stop.code if isinstance(stop.code, int) else DONE
@@ -146,10 +149,11 @@ def _job(config: DictConfig, sweep: Sweep) -> None:
         sweep.printed += 1
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001 - the sweep must go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a network may do either; go on
         sweep.failures.append(" ".join(overrides))
         code = _report(error, bool(OmegaConf.select(config, "debug")))
     if code == INTERRUPTED:
+        sweep.kept = True
         raise KeyboardInterrupt
     sweep.codes.append(code)
 
@@ -182,7 +186,7 @@ def _summary(sweep: Sweep, arguments: Sequence[str]) -> int:
     return sweep.exit_code
 
 
-def _report(error: Exception, debug: bool) -> int:
+def _report(error: BaseException, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     _complain(explain_hydra_error(error))
@@ -201,29 +205,23 @@ def _abandon_stdout() -> None:
 class SweepFolder(Callback):
     """Remembers the folder that Hydra makes for a sweep, before it knows that jobs compose."""
 
-    made: ClassVar[list[Path]] = []
+    made: ClassVar[list[Path]] = []  # innermost first; not those that were there before
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Called by Hydra, which finds this class in conf/config.yaml."""
-        self.made.append(Path(config.hydra.sweep.dir))
+        folder = Path(config.hydra.sweep.dir)
+        self.made.extend(path for path in (folder, *folder.parents) if not path.exists())
 
 
 @contextmanager
 def _no_empty_sweep_folder(sweep: Sweep) -> Iterator[None]:
-    """Take away the folder of a sweep, and its parents, if no job was done."""
+    """Take away the folder of a sweep, and the parents made for it, if no job was done."""
     SweepFolder.made.clear()
     try:
         yield
     finally:
         if not sweep.done:
-            _remove([folder / "multirun.yaml" for folder in SweepFolder.made])
-
-
-def _remove(files: Sequence[Path]) -> None:
-    """Delete files, then the folders above that are empty, up to the working folder."""
-    for file in files:
-        with suppress(OSError):
-            file.unlink()
-        for folder in file.parents:
-            with suppress(OSError):
-                folder.rmdir()
+            for folder in SweepFolder.made:
+                with suppress(OSError):  # not made after all, or there is something in it
+                    (folder / "multirun.yaml").unlink(missing_ok=True)
+                    folder.rmdir()

@@ -31,30 +31,27 @@ def check_device(case: Case) -> None:
     raise UserError(f"device=cuda device.index={case.device_index}: {why}; device=cpu works")
 
 
-def device_label(case: Case) -> str:
-    """The name people know the device by: "Intel(R) Xeon(R) Processor", "NVIDIA H100 80GB HBM3"."""
-    if case.device == "cpu":
-        return cpu_name()
-    names = gpu_names()
-    return names[case.device_index] if case.device_index < len(names) else case.device_name
+def cpu_name() -> str:
+    """The processor's model name: "Intel(R) Xeon(R) Processor"."""
+    return cpu_info().get("model name") or platform.processor() or platform.machine()
 
 
 @cache
-def cpu_name() -> str:
-    """The processor's model name."""
+def cpu_info() -> dict[str, str]:
+    """What Linux tells of a core; nothing on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        lines = []
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    found = {key.strip(): value.strip() for key, value in fields.items()}
-    return found.get("model name") or platform.processor() or platform.machine()
+        return {}
+    fields = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in fields}
 
 
 @cache
 def gpu_names() -> tuple[str, ...]:
-    """NVIDIA GPUs that the driver shows, in its order; none without a driver.
+    """NVIDIA GPUs that the driver shows, none without a driver.
 
+    In its order, which CUDA_VISIBLE_DEVICES and CUDA's own may change: no index is given.
     Through NVML, because importing torch to list devices takes over a second.
     """
     import pynvml

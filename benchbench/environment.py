@@ -10,14 +10,14 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from benchbench import __version__
 from benchbench.cases import Case, cores
-from benchbench.device import cpu_name
+from benchbench.device import cpu_info, cpu_name
 
 PACKAGES = ("torch", "numpy", "fvcore", "memory-profiler", "pillow", "hydra-core", "SQLAlchemy")
 # Vector and matrix extensions: the ones that kernels are chosen by.
@@ -50,7 +50,8 @@ def torch_environment(case: Case) -> dict[str, Any]:
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
             "mkldnn": torch.backends.mkldnn.is_available(),
-            "allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+            "matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+            "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
             "cudnn_deterministic": torch.backends.cudnn.deterministic,
         }
@@ -87,7 +88,8 @@ def _machine() -> dict[str, Any]:
         "smt": _read("/sys/devices/system/cpu/smt/control"),
         "memory_bytes": psutil.virtual_memory().total,
         "kernel": platform.release(),
-        "hypervisor": _read("/sys/hypervisor/type") or ("yes" if _is_virtual() else None),
+        "hypervisor": _read("/sys/hypervisor/type")
+        or ("yes" if "hypervisor" in _all_cpu_flags() else None),
         "cpu_quota": _read("/sys/fs/cgroup/cpu.max"),
     }
 
@@ -96,16 +98,8 @@ def _cpu_flags() -> list[str]:
     return sorted(flag for flag in _all_cpu_flags() if flag.startswith(CPU_FLAG_PREFIXES))
 
 
-def _is_virtual() -> bool:
-    return "hypervisor" in _all_cpu_flags()
-
-
 def _all_cpu_flags() -> list[str]:
-    for line in (_read("/proc/cpuinfo") or "").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in ("flags", "Features"):
-            return value.split()
-    return []
+    return (cpu_info().get("flags") or cpu_info().get("Features") or "").split()
 
 
 def _variables() -> dict[str, str]:
@@ -133,19 +127,24 @@ def _command(*words: str) -> str | None:
 
 
 def _nvml(uuid: str) -> dict[str, Any]:
-    """Driver and power limit of the GPU with this UUID."""
+    """Driver and limits of the GPU with this UUID; what a driver does not tell is None."""
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid.removeprefix('GPU-')}")
-        return {
-            "driver": str(pynvml.nvmlSystemGetDriverVersion()),
-            "power_limit_watts": pynvml.nvmlDeviceGetPowerManagementLimit(handle) / 1000,
-            "maximum_clock_mhz": pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM),
-        }
-    except pynvml.NVMLError:
-        return {"driver": None, "power_limit_watts": None, "maximum_clock_mhz": None}
+    def ask(question: Callable[..., Any], *about: Any) -> Any:
+        try:
+            return question(*about)
+        except pynvml.NVMLError:
+            return None
+
+    ask(pynvml.nvmlInit)
+    handle = ask(pynvml.nvmlDeviceGetHandleByUUID, f"GPU-{uuid.removeprefix('GPU-')}")
+    power = handle and ask(pynvml.nvmlDeviceGetPowerManagementLimit, handle)  # milliwatts
+    return {
+        "driver": ask(pynvml.nvmlSystemGetDriverVersion),
+        "power_limit_watts": power and power / 1000,
+        "maximum_clock_mhz": handle
+        and ask(pynvml.nvmlDeviceGetMaxClockInfo, handle, pynvml.NVML_CLOCK_SM),
+    }
 
 
 def _version(package: str) -> str | None:

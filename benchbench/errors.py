@@ -21,3 +21,14 @@ def unknown(what: str, name: str, allowed: Iterable[str], see: str = "--help") -
     rest = f"; {see} shows all {len(options)}" if len(options) > 12 else ""
     allowed_ones = "" if rest else f"; allowed: {', '.join(options)}"
     return UserError(f"unknown {what} {name!r}{hint}{allowed_ones}{rest}")
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line; its name where it says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator refused: Python's, PyTorch's (a bare RuntimeError), CUDA's."""
+    phrases = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases)

@@ -9,27 +9,36 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from benchbench.config import Settings, options, unknown_option
-from benchbench.errors import UserError, unknown
+from benchbench.errors import UserError, first_line, unknown
 
 
-def explain_hydra_error(error: Exception) -> str:
+def explain_hydra_error(error: BaseException) -> str:
     """One line for whatever ended a job or kept it from starting."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, SystemExit):
+        return f"the network's code tried to end the program with {error.code!r}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return _configuration(error)
+    if isinstance(error, (OSError, ValueError)):
+        return first_line(error)
+    return f"{type(error).__name__}: {first_line(error)}; debug=true shows where"
+
+
+def _configuration(error: HydraException | OmegaConfBaseException) -> str:
+    """One line for a configuration that cannot be composed."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         if group and options(group):
             return str(unknown_option(group, name))
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
     cause = error.__cause__
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return _unknown_key(cause)
     if isinstance(cause, OmegaConfBaseException):
-        return f"{_overridden(error)}: {_first_line(cause)}"
-    if isinstance(error, (HydraException, OmegaConfBaseException, OSError, ValueError)):
-        return _first_line(error)
-    return f"{type(error).__name__}: {_first_line(error)}; debug=true shows where"
+        return f"{_overridden(error)}: {first_line(cause)}"
+    return first_line(error)
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
@@ -49,11 +58,7 @@ def _nested(parent: str) -> list[str]:
     return [field.name for field in fields(Settings)]
 
 
-def _overridden(error: Exception) -> str:
+def _overridden(error: BaseException) -> str:
     """The override that a merge failed on."""
-    found = re.search(r"override '?([^\s']+)'?", _first_line(error))
+    found = re.search(r"override '?([^\s']+)'?", first_line(error))
     return found[1] if found else "configuration"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

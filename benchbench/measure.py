@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +58,10 @@ def measure(
     if profilers.fvcore and counted.multiply_adds > LARGEST_MULTIPLY_ADDS:
         measured.measurements.append(absent("flops_fvcore", TOO_LARGE))
         profilers = ProfilerSettings(latency=profilers.latency, memory=profilers.memory)
-    for names in _processes(profilers):
+    processes = _processes(profilers)
+    if case.device != "cpu" and not processes:
+        processes = [[]]  # only to ask the device for its name
+    for names in processes:
         try:
             run(case, names, budget, progress, measured.receive)
         except Interrupted:
@@ -68,8 +70,6 @@ def measure(
     return measured
 
 
-def _processes(profilers: ProfilerSettings) -> Iterator[list[str]]:
-    for group in PROCESSES:
-        names = [name for name in group if getattr(profilers, name)]
-        if names:
-            yield names
+def _processes(profilers: ProfilerSettings) -> list[list[str]]:
+    groups = ([name for name in group if getattr(profilers, name)] for group in PROCESSES)
+    return [names for names in groups if names]

@@ -98,13 +98,12 @@ def record(
     if not measured.measurements:
         raise UserError("nothing was measured: choose a profiler, or let it finish one")
     now = datetime.now(UTC)
-    gpu = measured.environment.get("gpu", {})
     return Record(
         id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
         created=now.isoformat(timespec="microseconds"),
         task=task,
         case=measured.case,
-        device_name=gpu.get("name") or measured.environment["machine"]["cpu"],
+        device_name=_device_name(measured),
         settings=settings,
         environment=measured.environment | {"fingerprint": fingerprint(measured.environment)},
         measurements=tuple(measured.measurements),
@@ -115,9 +114,16 @@ def record(
     )
 
 
+def _device_name(measured: Measured) -> str:
+    """What people call the device; only the process that used a GPU knows its name."""
+    if measured.case.device == "cpu":
+        return str(measured.environment["machine"]["cpu"])
+    return str(measured.environment.get("gpu", {}).get("name", "a GPU not yet asked for its name"))
+
+
 def quality(measured: Measured) -> Quality:
     """No grade yet: one process cannot tell how far another one's figures would be off."""
-    timed = [m.metric for m in measured.measurements if not METRICS[m.metric].exact]
+    timed = [m.metric for m in measured.measurements if m.samples and not METRICS[m.metric].exact]
     reasons = []
     if "latency" in timed:
         reasons.append(

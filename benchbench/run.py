@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchbench.cases import Case, from_settings
 from benchbench.config import Output, ProfilerSettings, Settings, options, plain, unknown_option
 from benchbench.errors import UserError
+from benchbench.folders import check_writable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,6 +42,7 @@ class Result:
     document: dict[str, Any]
     rows: list[dict[str, Any]]
     exit_code: int = DONE
+    problem: str | None = None  # what went wrong after the record was kept
 
 
 def run(settings: Settings, job: Job) -> int:
@@ -56,6 +58,8 @@ def run(settings: Settings, job: Job) -> int:
     with redirect_stdout(sys.stderr):
         result = tasks[settings.task.name](settings, job)
     _print(result, settings.output, job)
+    if result.problem is not None:
+        raise UserError(result.problem)
     return result.exit_code
 
 
@@ -77,15 +81,24 @@ def _profile(settings: Settings, job: Job) -> Result:
     case = from_settings(settings, job.model_name)
     if settings.plan:
         return _plan(case, settings.profiler, settings)
-    record, interrupted = _recorded(case, settings.profiler, settings, job)
+    runs = Path(settings.results) / "runs"
     plots = not job.sweep if settings.plots is None else settings.plots
-    saved = save(record, Path(settings.results) / "runs") if plots and not interrupted else None
-    folder = None if saved is None else str(saved)
+    if plots:
+        check_writable(runs)
+    record, interrupted = _recorded(case, settings.profiler, settings, job)
+    folder, problem = None, None
+    if plots and not interrupted:
+        try:
+            folder = save(record, runs)
+        except OSError as error:
+            problem = f"record {record.id} is kept, but its pictures are not: {error}"
+    where = None if folder is None else str(folder)
     return Result(
-        profile_tables(record, folder),
-        profile_document(record, folder),
+        profile_tables(record, where),
+        profile_document(record, where),
         [profile_row(record)],
         INTERRUPTED if interrupted else DONE,
+        problem,
     )
 
 
@@ -142,7 +155,9 @@ def _plan(case: Case, profilers: ProfilerSettings, settings: Settings) -> Result
 
     names = [name for name, wanted in asdict(profilers).items() if wanted]
     entry = asdict(case) | {"input_shape": list(case.input_shape), "profilers": names}
-    document = {"schema_version": 1, "task": settings.task.name, "plan": [entry]}
+    from benchbench.records import SCHEMA_VERSION
+
+    document = {"schema_version": SCHEMA_VERSION, "task": settings.task.name, "plan": [entry]}
     return Result(plan_table([case], names, settings.budget.name), document, [entry])
 
 
@@ -185,11 +200,6 @@ def _print(result: Result, output: Output, job: Job) -> None:
         # Piped into a file there is no width to fit into: long rows stay whole.
         Console(width=None if sys.stdout.isatty() else 140).print(result.table)
     sys.stdout.flush()
-
-
-def task_needs_model(settings: Settings) -> bool:
-    """Whether the task is about one network."""
-    return settings.task.name != "list"
 
 
 def check_choices(settings: Settings) -> None:

@@ -6,19 +6,29 @@ SQLite in write-ahead mode: a killed process leaves it intact, and two may write
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Engine, Integer, String, create_engine, event, make_url, select
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Engine,
+    Integer,
+    String,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from benchbench.errors import UserError
+from benchbench.errors import UserError, first_line
+from benchbench.folders import check_writable
 from benchbench.records import Record, from_dict
 
 BUSY_SECONDS = 30.0  # to wait for another process that writes
@@ -74,9 +84,12 @@ class Store:
             path = _sqlite_path(self.engine)
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._create_tables()
-            with Session(self.engine) as session, session.begin():
-                session.add(row)
+            with self.engine.begin() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                _create_tables(connection)
+                with Session(connection) as session:
+                    session.add(row)
+                    session.flush()
 
     def records(self, tag: str | None = None) -> list[Record]:
         """All records, or those with a tag, oldest first."""
@@ -84,7 +97,9 @@ class Store:
         if tag is not None:
             query = query.where(Row.tag == tag)
         with self._readable_errors():
-            self._create_tables()
+            path = _sqlite_path(self.engine)
+            if path is not None and not path.exists():
+                return []
             with Session(self.engine) as session:
                 documents = list(session.scalars(query))
         return [from_dict(document) for document in documents]
@@ -92,14 +107,6 @@ class Store:
     def close(self) -> None:
         """Give back the connections."""
         self.engine.dispose()
-
-    def _create_tables(self) -> None:
-        # "if not exists" in SQL: asking first and creating then would race with another process.
-        with self.engine.begin() as connection:
-            for table in Base.metadata.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    connection.execute(CreateIndex(index, if_not_exists=True))
 
     def _check(self) -> None:
         """Fail now rather than after minutes of measuring."""
@@ -110,21 +117,21 @@ class Store:
         if path.exists():
             # Never open the file itself: closing it would drop the locks that SQLite holds on
             # it in this process (POSIX), and another process's clean-up would lose records.
-            with self.engine.begin():
-                return
-        with _temporary_parents(path):
-            probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
-            probe.touch(exist_ok=False)
-            probe.unlink()
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql("ROLLBACK")
+            return
+        check_writable(path.parent)
 
     @contextmanager
     def _readable_errors(self) -> Iterator[None]:
         try:
             yield
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise UserError(f"store.url={self.url}: {_line(error)}") from error
+            raise UserError(f"store.url={self.url}: {first_line(error)}") from error
         except (SQLAlchemyError, OSError) as error:
-            raise UserError(f"store.url={self.url} cannot be used: {_line(error)}") from error
+            why = first_line(getattr(error, "orig", None) or error)
+            raise UserError(f"store.url={self.url} cannot be used: {why}") from error
 
 
 def _engine(url: str) -> Engine:
@@ -134,7 +141,6 @@ def _engine(url: str) -> Engine:
     )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediately)
     return engine
 
 
@@ -150,8 +156,12 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _begin_immediately(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _create_tables(connection: Connection) -> None:
+    # "if not exists" in SQL: asking first and creating then would race with another process.
+    for table in Base.metadata.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _sqlite_path(engine: Engine) -> Path | None:
@@ -159,21 +169,3 @@ def _sqlite_path(engine: Engine) -> Path | None:
     if engine.dialect.name != "sqlite" or not database or database == ":memory:":
         return None
     return Path(database)
-
-
-@contextmanager
-def _temporary_parents(path: Path) -> Iterator[None]:
-    """The folders above `path`, made where missing and taken away again."""
-    missing = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        for folder in missing:
-            with suppress(OSError):  # another process may use it by now
-                folder.rmdir()
-
-
-def _line(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    return str(cause).strip().split("\n")[0]

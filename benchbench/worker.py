@@ -10,17 +10,19 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from pickle import UnpicklingError
 from time import perf_counter
 from typing import Any
 
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings
-from benchbench.errors import UserError
+from benchbench.errors import UserError, first_line, is_out_of_memory
 from benchbench.measurements import Measurement
 
 SILENCE_SECONDS = 600.0  # without a sign of life from the child
@@ -53,10 +55,9 @@ def run(
     context = multiprocessing.get_context("spawn")
     parent_end, child_end = context.Pipe()
     child = context.Process(target=_child, args=(child_end, case, tuple(profilers), budget))
-    with _ignoring_interrupts():  # inherited: a traceback of the child's would be noise
-        child.start()
-    child_end.close()
     try:
+        _start(child)
+        child_end.close()
         _listen(parent_end, case, progress, received, timeout=SILENCE_SECONDS)
         child.join()
     except EOFError:
@@ -67,6 +68,7 @@ def run(
         raise Interrupted from None
     finally:
         _end(child)
+        child_end.close()
         parent_end.close()
 
 
@@ -102,13 +104,13 @@ def _stop(
     try:
         connection.send("stop")
         _listen(connection, case, progress, received, timeout=STOP_SECONDS)
-    except (EOFError, OSError, UserError, KeyboardInterrupt):
-        return
+    except (EOFError, OSError, UnpicklingError, UserError, KeyboardInterrupt):
+        return  # the interrupt may have come in the middle of a message
 
 
 def _end(child: multiprocessing.process.BaseProcess) -> None:
     """Leave no process behind: the child and the sampler that memory-profiler starts."""
-    if not child.is_alive():
+    if not child.is_alive():  # also before it was started
         return
     import psutil
 
@@ -127,17 +129,17 @@ def _died(case: Case, exit_code: int | None) -> UserError:
     return UserError(f"model={case.name} batch_size={case.batch_size}: the measuring process {why}")
 
 
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
+def _start(child: multiprocessing.process.BaseProcess) -> None:
+    """Start the child with Ctrl-C blocked, which it and its own children inherit for good.
+
+    Blocked rather than ignored, so that one that comes meanwhile still reaches us afterwards.
+    """
+    resource_tracker.ensure_running()  # else `start` would do it, and unblock
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not in the main thread, where no handler can be set
-        yield
-        return
-    try:
-        yield
+        child.start()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _child(
@@ -153,7 +155,7 @@ def _child(
         connection.send(("done",))
     except (BrokenPipeError, ConnectionResetError):
         sys.exit(1)  # the parent is gone: nobody is left to measure for
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the parent must hear of any
         connection.send(("error", explain(error, case)))
 
 
@@ -163,8 +165,10 @@ def _profile(
     import torch
 
     from benchbench.environment import torch_environment
+    from benchbench.runtimes.formats import set_flags
 
     torch.set_num_threads(case.threads)
+    set_flags()
     if case.device == "cuda":
         torch.cuda.set_device(case.device_index)  # what a bare `synchronize` waits for
     connection.send(("result", torch_environment(case)))
@@ -196,7 +200,7 @@ def _die_first() -> None:
 
 def explain(error: BaseException, case: Case) -> str:
     """An exception as one line that names the value to change."""
-    line = str(error).strip().split("\n")[0]
+    line = first_line(error)
     if isinstance(error, UserError):
         return line
     if is_out_of_memory(error):
@@ -205,12 +209,3 @@ def explain(error: BaseException, case: Case) -> str:
             f"resolution={case.resolution} of {case.name}: {line}"
         )
     return f"model={case.name} failed on {case.device_name}: {type(error).__name__}: {line}"
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator refused: Python's, PyTorch's (a bare RuntimeError), CUDA's."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
-    )

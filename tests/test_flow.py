@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import from its own stage and from those before it.
 STAGES = (
     (
-        *("benchbench", "benchbench.errors", "benchbench.metrics"),
+        *("benchbench", "benchbench.errors", "benchbench.folders", "benchbench.metrics"),
         *("benchbench.measurements", "benchbench.statistics"),
     ),
     ("benchbench.config",),

@@ -37,13 +37,15 @@ def cost(network: nn.Module, walked: Walk) -> Cost:
     charged = [
         _Charged(op, fused) for op, fused in zip(walked.executed, fused_bytes(walked), strict=True)
     ]
-    layers = tuple(_layers(charged, _own_params(network)))
+    params_by_layer = _own_params(network)
+    layers = tuple(_layers(charged, params_by_layer))
+    layers += tuple(_idle(params_by_layer, {layer.name for layer in layers}))
     totals = {name: sum(getattr(layer, name) for layer in layers) for name in _SUMMED}
-    params = sum(parameter.numel() for parameter in network.parameters())
     return Cost(
         measurements=(
-            exact("params", params),
+            exact("params", sum(params_by_layer.values())),
             exact("multiply_adds", totals.pop("multiply_adds"), operators=_by_operator(walked)),
+            exact("launches", totals.pop("launches"), dispatched=walked.dispatched),
             *(exact(name, total) for name, total in totals.items()),
         ),
         layers=layers,
@@ -63,6 +65,13 @@ def _layers(charged: list[_Charged], params: dict[str, int]) -> Iterator[Layer]:
     by_layer = sorted(charged, key=lambda c: order[c.op.layer])  # stable: execution order within
     for name, group in groupby(by_layer, key=lambda c: c.op.layer):
         yield _layer(name, list(group), params.get(name, 0))
+
+
+def _idle(params: dict[str, int], executed: set[str]) -> Iterator[Layer]:
+    """Modules with parameters and no operator of their own: others' code uses them, or none."""
+    for name, count in params.items():
+        if name not in executed:
+            yield Layer(name, "parameters", (), count, *[0] * len(_SUMMED))
 
 
 def _layer(name: str, charged: list[_Charged], params: int) -> Layer:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from itertools import zip_longest
 from math import prod
 from typing import Any, NamedTuple
 
@@ -135,17 +134,29 @@ def matrix_product_output(*arguments: Any) -> Tensor | None:
 
 
 def elementwise_output(*arguments: Any, **_: Any) -> Tensor | None:
-    """The operands' broadcast shape, laid out as the first operand when that has it already."""
-    first: Tensor = arguments[0]
-    shapes = [x.shape for x in arguments if isinstance(x, Tensor)]
-    if all(shape == first.shape for shape in shapes):
-        return like(first)
-    columns = list(zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1))
-    shape = [next((n for n in column if n != 1), 1) for column in columns]
-    if any(n not in (1, size) for column, size in zip(columns, shape, strict=True) for n in column):
-        return None
-    shape.reverse()
-    return like(first) if shape == list(first.shape) else first.new_empty(shape)
+    """Shape, type and layout of the first tensor, where the others broadcast into it."""
+    first, *others = (x for x in arguments if isinstance(x, Tensor))
+    return like(first) if _fits_into(first, others) else None
+
+
+def in_place_output(*arguments: Any, **_: Any) -> Tensor | None:
+    """The first tensor itself, where the others broadcast into it."""
+    first, *others = (x for x in arguments if isinstance(x, Tensor))
+    return first if _fits_into(first, others) else None
+
+
+def _fits_into(first: Tensor, others: list[Tensor]) -> bool:
+    """Whether the result of an operator on these is `first` but for its values."""
+    # Whole numbers are promoted by division, mixed types by rules of their own: torch knows.
+    if not first.is_floating_point():
+        return False
+    for other in others:
+        if other.dtype != first.dtype or other.dim() > first.dim():
+            return False
+        sizes = zip(reversed(other.shape), reversed(first.shape), strict=False)
+        if other.shape != first.shape and any(n not in (1, size) for n, size in sizes):
+            return False
+    return True
 
 
 def batch_norm_output(x: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -254,10 +265,7 @@ FORMULAS: dict[str, Formula] = {
     **{f"aten::{name}": Formula(Role.STARTS) for name in _STARTS.split()},
     **{f"aten::{name}": Formula(Role.JOINS) for name in _NORMS.split()},
     **{f"aten::{name}": Formula(Role.JOINS, elementwise_output) for name in _ELEMENTWISE.split()},
-    **{
-        f"aten::{name}_": Formula(Role.JOINS, lambda x, *_, **__: x)
-        for name in _ELEMENTWISE.split()
-    },
+    **{f"aten::{name}_": Formula(Role.JOINS, in_place_output) for name in _ELEMENTWISE.split()},
     "aten::native_batch_norm": Formula(Role.JOINS, batch_norm_output),
     "aten::max_pool2d_with_indices": Formula(Role.STARTS, max_pool_output),
     "aten::avg_pool2d": Formula(Role.STARTS, average_pool_output),

@@ -44,7 +44,8 @@ def fused_bytes(walk: Walk) -> list[int]:
 
     An element-wise operator joins the kernel of its latest-produced operand when that has as
     many elements as the result, else starts its own. A kernel reads each external tensor once
-    and writes only what another kernel or the caller reads.
+    and writes only what another kernel or the caller reads. The rule looks at one operator
+    at a time, so a kernel may come to read what another one made of its own result.
     """
     accounts = [0] * len(walk.executed)
     values = _Values(accounts)
@@ -60,11 +61,16 @@ def fused_bytes(walk: Walk) -> list[int]:
 
 
 def stored_bytes(tensor: Tensor) -> int:
-    """Bytes of the distinct elements: an expanded dimension (stride 0) is stored once."""
+    """Bytes of the distinct elements."""
+    return stored_elements(tensor) * tensor.element_size()
+
+
+def stored_elements(tensor: Tensor) -> int:
+    """Distinct elements: an expanded dimension (stride 0) is stored once."""
     if 0 not in tensor.stride():
-        return tensor.numel() * tensor.element_size()
+        return tensor.numel()
     sizes = zip(tensor.shape, tensor.stride(), strict=True)
-    return prod(size for size, stride in sizes if stride != 0) * tensor.element_size()
+    return prod(size for size, stride in sizes if stride != 0)
 
 
 class _Value(NamedTuple):
@@ -90,7 +96,7 @@ class _Values:
         if not known:
             return None
         latest, operand = max(known, key=lambda pair: pair[0].order)
-        return latest.kernel if operand.numel() == op.result.numel() else None
+        return latest.kernel if stored_elements(operand) == op.result.numel() else None
 
     def read(self, tensor: Tensor, kernel: int | None) -> None:
         """Charge a read of `tensor` to `kernel` (None: the caller, free), and its writing."""
@@ -107,7 +113,10 @@ class _Values:
             self.accounts[kernel] += stored_bytes(tensor)
 
     def produce(self, tensor: Tensor, kernel: int, *, order: int) -> None:
-        self.current[_storage(tensor)] = _Value(kernel, order, stored_bytes(tensor))
+        size, before = stored_bytes(tensor), self.current.get(_storage(tensor))
+        if before is not None and before.kernel == kernel:
+            size = max(size, before.size)  # written in place in part: the rest leaves as well
+        self.current[_storage(tensor)] = _Value(kernel, order, size)
 
 
 def _storage(tensor: Tensor) -> int:

@@ -6,7 +6,6 @@ in the number of executed operators, about 40 us each.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -39,7 +38,6 @@ class Walk(NamedTuple):
     """What a forward executed, in order; `dispatched` counts views and `empty` too."""
 
     executed: tuple[Executed, ...]
-    inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     dispatched: int
 
@@ -55,16 +53,10 @@ def walk(network: nn.Module, *inputs: Tensor) -> Walk:
         UnknownOperator: an executed operator has no formula; the message names it.
     """
     recorder = _Recorder()
-    # `inference_mode` would hide conv2d and batch_norm undecomposed. Collecting garbage in
-    # the middle of thousands of small allocations doubles the time.
-    with (
-        _layer_names(network, recorder.enter),
-        without_garbage_collection(),
-        torch.no_grad(),
-        recorder,
-    ):
+    # `inference_mode` would hide conv2d and batch_norm undecomposed.
+    with _layer_names(network, recorder.enter), torch.no_grad(), recorder:
         outputs = network(*inputs)
-    return Walk(tuple(recorder.executed), inputs, tuple(_tensors([outputs])), recorder.dispatched)
+    return Walk(tuple(recorder.executed), tuple(_tensors([outputs])), recorder.dispatched)
 
 
 class _Recorder(TorchDispatchMode):
@@ -163,14 +155,3 @@ def _layer_names(network: nn.Module, enter: Callable[[str], None]) -> Iterator[N
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

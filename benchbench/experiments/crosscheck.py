@@ -48,14 +48,15 @@ class Crosscheck(NamedTuple):
     rows: tuple[Row, ...]
 
     @property
-    def agrees(self) -> bool:
-        """Whether convolutions and linear layers agree to the unit."""
+    def agrees(self) -> bool | None:
+        """Whether convolutions and linear layers agree to the unit; None where there are none."""
         shared = [row for row in self.rows if row.operator in CONVOLUTION_AND_LINEAR.values()]
-        return all(row.difference == 0 for row in shared)
+        return all(row.difference == 0 for row in shared) if shared else None
 
     @property
     def exit_code(self) -> int:
-        return 0 if self.agrees else 1
+        """0 agreement, 1 disagreement, 3 no evidence."""
+        return {True: 0, False: 1, None: 3}[self.agrees]
 
 
 def judge(record: Record) -> Crosscheck:
@@ -95,8 +96,10 @@ def _rows(
     for name, counts in merged.items():
         why = _why(name, counted, skipped)
         yield Row(name, **counts, flops_fvcore=counted.get(name, 0), why=why)
-    for name in (counted.keys() | skipped.keys()) - merged.keys():
+    for name in sorted((counted.keys() | skipped.keys()) - merged.keys()):
         why = f"in fvcore's trace only, {skipped.get(name, 0)} times: not executed on tensor data"
+        if name in counted:
+            why = "fvcore adds it; torch executed it under another name"
         yield Row(name, 0, 0, 0, flops_fvcore=counted.get(name, 0), why=why)
 
 

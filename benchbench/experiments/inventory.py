@@ -18,19 +18,19 @@ class Family(NamedTuple):
 class Inventory(NamedTuple):
     variants: tuple[Variant, ...]
     families: tuple[Family, ...]
-    devices: dict[str, str]
+    devices: dict[str, list[str]]  # by type
     choices: dict[str, list[str]]
 
 
 def inventory() -> Inventory:
     """Read from conf/ and the drivers; needs no torch."""
-    found = variants()
-    modules = [variant.target.split(".")[-2] for variant in found]
+    networks = variants()
+    modules = [variant.target.split(".")[-2] for variant in networks]
     families = tuple(Family(name, modules.count(name)) for name in sorted(set(modules)))
-    gpus = {f"cuda:{index}": name for index, name in enumerate(gpu_names())}
+    devices = {"cpu": [cpu_name()], "cuda": list(gpu_names())}
     return Inventory(
-        variants=tuple(found),
+        variants=tuple(networks),
         families=families,
-        devices={"cpu": cpu_name()} | gpus,
+        devices={name: found for name, found in devices.items() if found},
         choices={group: options(group) for group in CHOICES},
     )

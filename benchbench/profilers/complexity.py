@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from benchbench.cases import Case, build, total_stride
 from benchbench.counting.cost import Cost, cost
-from benchbench.counting.walk import walk, without_garbage_collection
-from benchbench.errors import UserError
+from benchbench.counting.walk import walk
+from benchbench.errors import UserError, first_line
 from benchbench.runtimes.formats import dtype, memory_format, place
 
 
@@ -18,7 +22,7 @@ def complexity(case: Case) -> Cost:
         UserError: the network does not accept the case's input, or executes an operator
             that has no formula.
     """
-    with without_garbage_collection():
+    with _without_garbage_collection():
         network = build(case, "meta")
         check_resolution(case, total_stride(network))
         network = place(network, case)
@@ -31,9 +35,9 @@ def complexity(case: Case) -> Cost:
             )
             return cost(network, walk(network, images))
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-            line = str(error).strip().split("\n")[0]
             raise UserError(
-                f"model={case.name} does not accept an input of {list(case.input_shape)}: {line}"
+                f"model={case.name} does not accept an input of {list(case.input_shape)}: "
+                f"{first_line(error)}"
             ) from error
 
 
@@ -48,3 +52,15 @@ def check_resolution(case: Case, stride: int) -> None:
             f"resolution={case.resolution}: {case.name} divides its input by {stride}, "
             f"so allowed are {stride} and more"
         )
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Collecting in the middle of thousands of small allocations doubles the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

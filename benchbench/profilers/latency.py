@@ -73,8 +73,10 @@ def _samples(running: Running, budget: BudgetSettings, beat: Beat, calls: int) -
     gc.disable()
     started = perf_counter()
     done = 0.0
-    while beat(min(done, 1.0)) and (done < 1.0 or len(samples) < budget.min_samples):
+    while beat(min(done, 1.0)) and done < 1.0:
         samples.append(_seconds(running, calls=calls))
         spent = (perf_counter() - started) / max(budget.seconds, 1e-9)
         done = min(spent, len(samples) / max(budget.min_samples, 1))
+    gc.enable()
+    gc.unfreeze()
     return tuple(samples)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -14,6 +16,7 @@ from benchbench.profilers.beat import Beat
 from benchbench.runtimes.eager import prepare
 
 SECONDS = 0.5  # of calls, at least
+INTERRUPTED = "interrupted before there were enough calls"
 SAMPLING_SECONDS = 1e-3  # at 10 ms it missed 2 % of the peak
 
 
@@ -30,12 +33,18 @@ def _process_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
     gc.collect()
     before = _resident_bytes()
     mark_reset = _reset_high_water_mark()
-    mebibytes = memory_usage(
-        (_build_and_call, (case, beat)),
-        interval=SAMPLING_SECONDS,
-        max_usage=True,
-        backend="psutil",
-    )
+    # The sampler is a process that keeps this stderr: killed with us, it would print a traceback.
+    with Path(os.devnull).open("w") as nowhere, _stderr_to(nowhere.fileno()) as restore:
+        mebibytes, complete = memory_usage(
+            (_build_and_call, (case, beat, restore)),
+            interval=SAMPLING_SECONDS,
+            max_usage=True,
+            retval=True,
+            backend="psutil",
+        )
+    if not complete:
+        yield absent("peak_memory", INTERRUPTED)
+        return
     peak = round(mebibytes * 2**20) - before
     details = {"resident_before_bytes": before, "sampling_seconds": SAMPLING_SECONDS}
     yield Measurement("peak_memory", samples=((max(peak, 0),),), details=details)
@@ -52,7 +61,9 @@ def _allocator_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
 
     device = torch.device(case.device_name)
     torch.cuda.reset_peak_memory_stats(device)
-    _build_and_call(case, beat)
+    if not _build_and_call(case, beat):
+        yield absent("peak_memory", INTERRUPTED)
+        return
     torch.cuda.synchronize(device)
     allocated = torch.cuda.max_memory_allocated(device)
     reserved = torch.cuda.max_memory_reserved(device)
@@ -60,14 +71,35 @@ def _allocator_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
     yield Measurement("peak_memory_reserved", samples=((reserved,),))
 
 
-def _build_and_call(case: Case, beat: Beat) -> None:
+def _build_and_call(case: Case, beat: Beat, begin: Callable[[], None] = lambda: None) -> bool:
+    """Build the network and call it for a while. False: stopped before it was long enough."""
+    begin()
     running = prepare(case)
     started = perf_counter()
     while True:
         running.call()
         spent = perf_counter() - started
-        if not beat(min(spent / SECONDS, 1.0)) or spent >= SECONDS:
-            return
+        go_on = beat(min(spent / SECONDS, 1.0))
+        if spent >= SECONDS:
+            return True
+        if not go_on:
+            return False
+
+
+@contextmanager
+def _stderr_to(descriptor: int) -> Iterator[Callable[[], None]]:
+    """Send this process's stderr elsewhere until the function that this gives is called."""
+    before = os.dup(2)
+    os.dup2(descriptor, 2)
+
+    def restore() -> None:
+        os.dup2(before, 2)
+
+    try:
+        yield restore
+    finally:
+        restore()
+        os.close(before)
 
 
 def _resident_bytes() -> int:

@@ -124,7 +124,11 @@ def crosscheck_tables(record: Record, result: Crosscheck) -> RenderableType:
     ours, theirs = record["multiply_adds"].value or 0, record["flops_fvcore"].value or 0
     table.add_section()
     table.add_row("total", "", "", f"{ours:,}", f"{theirs:,}", f"{theirs - ours:,}", "")
-    verdict = "agree to the unit" if result.agrees else "DISAGREE: one of the two is wrong"
+    verdict = {
+        True: "agree to the unit",
+        False: "DISAGREE: one of the two is wrong",
+        None: "are not there: no evidence",
+    }[result.agrees]
     return Group(
         _title(record),
         table,
@@ -142,7 +146,7 @@ def inventory_tables(found: Inventory) -> RenderableType:
         family = variant.target.split(".")[-2]
         table.add_row(variant.name, family, str(variant.resolution), escape(variant.source))
     families = ", ".join(f"{family.name} ({family.variants})" for family in found.families)
-    devices = ", ".join(f"{name} ({label})" for name, label in found.devices.items())
+    devices = ", ".join(f"{name} ({', '.join(names)})" for name, names in found.devices.items())
     lines = [f"families: {families}", f"devices: {devices}"]
     lines += [f"{group}=: {', '.join(names)}" for group, names in found.choices.items()]
     return Group(table, Text("\n".join(lines)))

@@ -25,9 +25,6 @@ def prepare(case: Case) -> Running:
     """
     import torch
 
-    # Explicit, because cuDNN's default is TF32, which is not fp32.
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
     network = place(build(case, case.device_name), case)
     images = make_input(case).to(
         device=case.device_name, dtype=dtype(case), memory_format=memory_format(case)

@@ -24,3 +24,9 @@ def place(network: nn.Module, case: Case) -> nn.Module:
     """Cast a network's weights to the case's element type and layout, where they are."""
     # The library's own annotation of `to` leaves this documented argument out.
     return network.to(dtype=dtype(case), memory_format=memory_format(case))  # type: ignore[call-overload, no-any-return]
+
+
+def set_flags() -> None:
+    """Make fp32 mean fp32: cuDNN's own default is TF32, with 10 bits of mantissa."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
