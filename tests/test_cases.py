@@ -134,7 +134,10 @@ def test_a_case_can_be_sent_to_a_worker(case: Callable[..., Case]) -> None:
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchbench.cases.cores", lambda: [0, 1, 5])
-    assert (thread_count("all"), thread_count("2")) == (3, 2)
+    monkeypatch.setattr("psutil.cpu_count", lambda logical: None if logical else 2)
+    assert (thread_count("all"), thread_count("3")) == (2, 3)  # two cores, one of them twice
+    monkeypatch.setattr("psutil.cpu_count", lambda logical: None)
+    assert thread_count("all") == 3
     with pytest.raises(UserError, match="threads=4: this process may use 3 cores"):
         thread_count("4")
 
