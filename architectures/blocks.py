@@ -33,6 +33,17 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
+def check_positive(**values: float) -> None:
+    """Refuse a width, depth or number of classes that makes no network.
+
+    Raises:
+        ValueError: one of them is 0 or less; the message names it.
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name}={value}: must be greater than 0")
+
+
 def strides(first: int, repeats: int) -> list[int]:
     """The stride of each block of a stage: the stage's own first, then 1."""
     return [first] + [1] * (repeats - 1)

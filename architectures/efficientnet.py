@@ -17,6 +17,7 @@ from architectures.blocks import (
     Classifier,
     ConvNormAct,
     InvertedResidual,
+    check_positive,
     make_divisible,
     strides,
 )
@@ -78,6 +79,7 @@ class EfficientNet(nn.Module):
         num_classes: int = 1000,
     ) -> None:
         super().__init__()
+        check_positive(width=width, depth=depth, num_classes=num_classes)
         channels = make_divisible(STEM_CHANNELS * width)
         self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2, norm=NORM, activation=SWISH)
         stages: OrderedDict[str, nn.Module] = OrderedDict()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from architectures.blocks import Classifier, ConvNormAct, InvertedResidual, strides
+from architectures.blocks import Classifier, ConvNormAct, InvertedResidual, check_positive, strides
 
 STEM_CHANNELS = 32
 HEAD_CHANNELS = 1280
@@ -78,6 +78,7 @@ class MnasNet(nn.Module):
         self, *, network: str = "a1", dropout: float = 0.2, num_classes: int = 1000
     ) -> None:
         super().__init__()
+        check_positive(num_classes=num_classes)
         if network not in NETWORKS:
             raise ValueError(f"network={network!r}: allowed are {', '.join(NETWORKS)}")
         channels = STEM_CHANNELS

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from architectures.blocks import RELU6, Classifier, ConvNormAct
+from architectures.blocks import RELU6, Classifier, ConvNormAct, check_positive
 
 
 class Pair(NamedTuple):
@@ -60,6 +60,7 @@ class MobileNetV1(nn.Module):
         self, *, width: float = 1.0, dropout: float = 0.001, num_classes: int = 1000
     ) -> None:
         super().__init__()
+        check_positive(width=width, num_classes=num_classes)
         channels = max(int(STEM_CHANNELS * width), 8)
         self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2, norm=NORM, activation=RELU6)
         # A stage ends where the next pair halves the map, so that costs add up per resolution.

@@ -15,6 +15,7 @@ from architectures.blocks import (
     Classifier,
     ConvNormAct,
     InvertedResidual,
+    check_positive,
     make_divisible,
     strides,
 )
@@ -54,6 +55,7 @@ class MobileNetV2(nn.Module):
         self, *, width: float = 1.0, dropout: float = 0.2, num_classes: int = 1000
     ) -> None:
         super().__init__()
+        check_positive(width=width, num_classes=num_classes)
         channels = make_divisible(STEM_CHANNELS * width)
         self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2, norm=NORM, activation=RELU6)
         stages: list[nn.Module] = []

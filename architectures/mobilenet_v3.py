@@ -18,6 +18,7 @@ from architectures.blocks import (
     RELU,
     ConvNormAct,
     InvertedResidual,
+    check_positive,
     make_divisible,
 )
 
@@ -113,6 +114,7 @@ class MobileNetV3(nn.Module):
         self, *, size: str = "large", dropout: float = 0.2, num_classes: int = 1000
     ) -> None:
         super().__init__()
+        check_positive(num_classes=num_classes)
         if size not in SPECIFICATIONS:
             raise ValueError(f"size={size!r}: allowed are {', '.join(SPECIFICATIONS)}")
         specification = SPECIFICATIONS[size]

@@ -8,6 +8,7 @@ so do we for the families that come from TensorFlow.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,8 +67,11 @@ def decode(path: Path) -> Image.Image:
     Raises:
         ValueError: there is no such file, or it is not an image, or it is truncated.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a file")  # a pipe would be waited for
     try:
-        with Image.open(path) as image:
+        # Pillow warns of large pictures and odd palettes; it refuses what is dangerous.
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             return _eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not an image") from error
@@ -77,7 +81,13 @@ def decode(path: Path) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A 16-bit grey image scaled to 8 bits; Pillow's own conversion would cut it off at 255."""
+    """A 16-bit grey image scaled to 8 bits; Pillow's own conversion would cut it off at 255.
+
+    Raises:
+        ValueError: the pixels are numbers whose range nothing tells.
+    """
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its pixels are of mode {image.mode}; 8 or 16 bits a channel are allowed")
     if not image.mode.startswith("I;16"):
         return image
     return Image.fromarray((np.asarray(image, np.uint16) / 257).round().astype(np.uint8))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.blocks import Classifier, ConvNormAct, strides
+from architectures.blocks import Classifier, ConvNormAct, check_positive, strides
 
 EXPANSION = 4
 STAGE_CHANNELS = (64, 128, 256, 512)  # of the 3x3 convolution; Table 1
@@ -41,6 +41,7 @@ class ResNet(nn.Module):
 
     def __init__(self, *, repeats: Sequence[int] = (3, 4, 6, 3), num_classes: int = 1000) -> None:
         super().__init__()
+        check_positive(num_classes=num_classes)
         channels = 64
         self.stem = ConvNormAct(3, channels, kernel_size=7, stride=2)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)

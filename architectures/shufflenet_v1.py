@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.blocks import Classifier, ConvNormAct
+from architectures.blocks import Classifier, ConvNormAct, check_positive
 
 STAGE_REPEATS = (4, 8, 4)  # Table 1
 
@@ -72,6 +72,7 @@ class ShuffleNetV1(nn.Module):
         num_classes: int = 1000,
     ) -> None:
         super().__init__()
+        check_positive(groups=groups, num_classes=num_classes)
         channels = stem_channels
         self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)

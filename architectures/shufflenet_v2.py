@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from architectures.blocks import Classifier, ConvNormAct
+from architectures.blocks import Classifier, ConvNormAct, check_positive
 
 STEM_CHANNELS = 24
 STAGE_REPEATS = (4, 8, 4)  # Table 5
@@ -107,6 +107,7 @@ class ShuffleNetV2(nn.Module):
         num_classes: int = 1000,
     ) -> None:
         super().__init__()
+        check_positive(head_channels=head_channels, num_classes=num_classes)
         channels = STEM_CHANNELS
         self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)

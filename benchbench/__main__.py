@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from benchbench import __version__
 
-INTERRUPTED = 130
+ERROR, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,14 +29,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry_point() -> None:
     """The installed command `benchbench`."""
-    code = main()
-    if code == INTERRUPTED:
-        # CPython 3.11 remembers an interrupt that passed through `exec`, which dataclasses and
-        # named tuples use, and ends by the signal whatever exit code it is given.
+    _open_closed_streams()
+    try:
+        code = main()
         sys.stdout.flush()
+    except KeyboardInterrupt:  # before there was anything to interrupt
+        print("benchbench: interrupted; nothing had been measured", file=sys.stderr)
+        code = INTERRUPTED
+    except OSError as error:
+        print(f"benchbench: cannot write to stdout: {error.strerror}", file=sys.stderr)
+        code = ERROR
+    # Not `sys.exit`: it would flush a broken stdout once more, and CPython 3.11 remembers an
+    # interrupt that passed through `exec`, which dataclasses use, and ends by the signal then.
+    if code in (ERROR, INTERRUPTED):
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Give a closed stdin, stdout or stderr to the void, before a database gets its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115 - open until the end
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ def from_settings(settings: Settings, name: str) -> Case:
         device=settings.device.type,
         device_index=settings.device.index,
         runtime=settings.runtime.name,
-        precision=settings.precision.name,
-        layout=settings.layout.name,
+        precision=settings.precision,
+        layout=settings.layout,
         threads=thread_count(settings.threads),
         input=settings.input,
         preprocessing=_preprocessing(str(model.get("preprocessing", DEFAULT_PREPROCESSING))),
@@ -240,5 +240,12 @@ def _no_initialisation() -> Iterator[None]:
 
 
 def image_path(case: Case) -> Path | None:
-    """The image to feed, None for random input."""
-    return None if case.input == "random" else Path(case.input).expanduser()
+    """The image to feed, None for random input.
+
+    Raises:
+        UserError: a `~name` that is nobody's home.
+    """
+    try:
+        return None if case.input == "random" else Path(case.input).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"input={case.input}: {first_line(error)}") from error

@@ -20,7 +20,14 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from benchbench.config import conf_dir, register, settings
+from benchbench.config import (
+    conf_dir,
+    hide_password,
+    options,
+    register,
+    settings,
+    unknown_option,
+)
 from benchbench.errors import UserError
 from benchbench.hydra_errors import explain_hydra_error
 from benchbench.run import (
@@ -69,11 +76,10 @@ class Sweep:
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run Hydra on the arguments. Returns the exit code, whatever happens."""
     debug = "debug=true" in [argument.lower() for argument in arguments]
-    if str(Path.cwd()) not in sys.path:  # one's own network, also for the installed command
-        sys.path.append(str(Path.cwd()))
     sweep = Sweep(typed={quote_free_text(argument): argument for argument in arguments})
     try:
-        _check_flags(arguments)
+        _find_own_networks()
+        _check_arguments(arguments)
         _run_hydra(list(map(quote_free_text, arguments)), sweep)
     except KeyboardInterrupt:
         kept = sweep.kept or sweep.done
@@ -81,8 +87,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except SystemExit as stop:  # Hydra's --help and the like
         return stop.code if isinstance(stop.code, int) else DONE
-    except BrokenPipeError:
-        _abandon_stdout()
+    except _StdoutClosed:
+        sys.stdout = None  # keep the interpreter from complaining when it flushes
         return DONE
     except Exception as error:  # noqa: BLE001 - nobody above would make one line of it
         return _report(error, debug)
@@ -108,10 +114,33 @@ class _OneLineParser(ArgumentParser):
         raise UserError(f"{message}; --help shows what there is")
 
 
-def _check_flags(arguments: Sequence[str]) -> None:
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """What Hydra would answer with its usage, or not at all."""
     parser = get_args_parser()
     parser.__class__ = _OneLineParser
     parser.parse_args(list(arguments))
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{argument!r} is not valid UTF-8") from None
+        key, _, value = argument.partition("=")
+        if value == "null" and options(key):
+            raise unknown_option(key, value)
+
+
+def _find_own_networks() -> None:
+    """Put the working folder on the path, also for the installed command."""
+    try:
+        folder = str(Path.cwd())
+    except OSError:
+        raise UserError("the working folder does not exist any more") from None
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+class _StdoutClosed(BaseException):
+    """Nobody reads any more. Not an `Exception`, on which Hydra prints lines of its own."""
 
 
 def _run_hydra(arguments: list[str], sweep: Sweep) -> None:
@@ -135,20 +164,24 @@ def _job(config: DictConfig, sweep: Sweep) -> None:
     """One job. Never raises an error and never exits: either would end the sweep."""
     hydra_config = HydraConfig.get()
     sweep.is_sweep = hydra_config.mode == RunMode.MULTIRUN
-    overrides = [str(override) for override in hydra_config.overrides.task]
+    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
     try:
         wanted = settings(config)
         check_choices(wanted)
+        typed = [sweep.typed.get(item, item) for item in overrides]
+        if sweep.is_sweep and wanted.plots is None:
+            typed.append("plots=false")
         job = Job(
             model_name=model_name(overrides, hydra_config.runtime.choices.get("model")),
-            command=repeat_command([sweep.typed.get(item, item) for item in overrides]),
+            command=repeat_command(typed),
             first_row=sweep.printed == 0,
             sweep=sweep.is_sweep,
         )
         code = run(wanted, job)
         sweep.printed += 1
     except BrokenPipeError:
-        raise
+        raise _StdoutClosed from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a network may do either; go on
         sweep.failures.append(" ".join(overrides))
         code = _report(error, bool(OmegaConf.select(config, "debug")))
@@ -170,7 +203,7 @@ def model_name(overrides: Sequence[str], choice: str | None) -> str:
 
 def repeat_command(overrides: Sequence[str]) -> str:
     """The command that does one job again."""
-    return shlex.join(["python", "-m", "benchbench", *overrides])
+    return hide_password(shlex.join(["python", "-m", "benchbench", *overrides]))
 
 
 def _summary(sweep: Sweep, arguments: Sequence[str]) -> int:
@@ -194,12 +227,9 @@ def _report(error: BaseException, debug: bool) -> int:
 
 
 def _complain(line: str) -> None:
-    print(f"benchbench: {line}", file=sys.stderr)
-
-
-def _abandon_stdout() -> None:
-    """The reader of stdout is gone; keep the interpreter from complaining when it flushes."""
-    sys.stdout = None
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    with suppress(OSError):  # stderr is full: the exit code still tells
+        print(f"benchbench: {shown}", file=sys.stderr, flush=True)
 
 
 class SweepFolder(Callback):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchbench.errors import UserError, unknown
 
-Output = Enum("Output", ["table", "json", "csv"])
-Layout = Enum("Layout", ["contiguous", "channels_last"])
-Precision = Enum("Precision", ["fp32", "bf16", "fp16"])
+OUTPUTS = ("table", "json", "csv")
+LAYOUTS = ("contiguous", "channels_last")
+PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 @dataclass
@@ -68,14 +67,14 @@ class Settings:
     profiler: ProfilerSettings = field(default_factory=ProfilerSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
-    precision: Precision = Precision.fp32
-    layout: Layout = Layout.contiguous
+    precision: str = "fp32"
+    layout: str = "contiguous"
     batch_size: int = 1
     threads: str = "1"  # a number, or "all"
     resolution: int | None = None  # None: the network's own
     input: str = "random"  # or the path of an image
     seed: int = 0
-    output: Output = Output.table
+    output: str = "table"
     tag: str | None = None
     plots: bool | None = None  # None: pictures, except under --multirun
     plan: bool = False  # show what would run, and run nothing
@@ -105,6 +104,7 @@ def settings(config: DictConfig) -> Settings:
         raise UserError(f"no value for {', '.join(sorted(missing))}")
     if OmegaConf.is_missing(config.model, "_target_"):
         config.model._target_ = None
+    _refuse_added_keys(config)
     converted = OmegaConf.to_object(config)
     assert isinstance(converted, Settings)
     _check(converted)
@@ -113,19 +113,50 @@ def settings(config: DictConfig) -> Settings:
 
 def plain(value: Settings) -> dict[str, Any]:
     """Settings as built-in types, for records."""
-    container = OmegaConf.to_container(OmegaConf.structured(value), enum_to_str=True)
-    assert isinstance(container, dict)
-    return {str(key): item for key, item in container.items()}
+    container = asdict(value)
+    container["store"]["url"] = hide_password(value.store.url)
+    return container
 
 
-_SMALLEST = {"batch_size": 1, "resolution": 1, "seed": 0}
+def hide_password(text: str) -> str:
+    """A text with the passwords of the database URLs in it made unreadable."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+
+
+def _refuse_added_keys(config: DictConfig) -> None:
+    """Hydra lets `+key=value` add what the schema does not have; only `+model.` may."""
+    schema = asdict(Settings())
+    for name in map(str, config):
+        if name not in schema:
+            raise unknown("key", name, schema)
+        inner = schema[name]
+        if isinstance(inner, dict) and name != "model":
+            for key in map(str, config[name]):
+                if key not in inner:
+                    allowed = [f"{name}.{item}" for item in inner]
+                    raise unknown("key", f"{name}.{key}", allowed)
+
+
+_RANGES = {"batch_size": (1, 2**62), "resolution": (1, 2**31), "seed": (0, 2**63 - 1)}
+_ALLOWED = {"output": OUTPUTS, "layout": LAYOUTS, "precision": PRECISIONS}
 
 
 def _check(value: Settings) -> None:
-    for key, smallest in _SMALLEST.items():
+    for key, (least, most) in _RANGES.items():
         number = getattr(value, key)
-        if number is not None and number < smallest:
-            raise UserError(f"{key}={number}: must be at least {smallest}")
+        if number is not None and not least <= number <= most:
+            limit = f"at least {least}" if number < least else f"at most {most}"
+            raise UserError(f"{key}={number}: must be {limit}")
+    for key, allowed in _ALLOWED.items():
+        if getattr(value, key) not in allowed:
+            raise UserError(f"{key}={getattr(value, key)}: allowed are {', '.join(allowed)}")
+    for key in ("results", "input"):
+        if not getattr(value, key):
+            raise UserError(f"{key}= is empty: it must be a path")
+    _check_groups(value)
+
+
+def _check_groups(value: Settings) -> None:
     if value.device.index < 0:
         raise UserError(f"device.index={value.device.index}: must be at least 0")
     if not re.fullmatch(r"all|[1-9][0-9]*", value.threads):

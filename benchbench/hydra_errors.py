@@ -9,7 +9,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from benchbench.config import Settings, options, unknown_option
-from benchbench.errors import UserError, first_line, unknown
+from benchbench.errors import UserError, first_line, is_out_of_memory, unknown
 
 
 def explain_hydra_error(error: BaseException) -> str:
@@ -18,6 +18,8 @@ def explain_hydra_error(error: BaseException) -> str:
         return str(error)
     if isinstance(error, SystemExit):
         return f"the network's code tried to end the program with {error.code!r}"
+    if is_out_of_memory(error):
+        return f"not enough memory: {first_line(error)}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
@@ -38,7 +40,12 @@ def _configuration(error: HydraException | OmegaConfBaseException) -> str:
         return _unknown_key(cause)
     if isinstance(cause, OmegaConfBaseException):
         return f"{_overridden(error)}: {first_line(cause)}"
-    return first_line(error)
+    line = first_line(error)
+    if line.startswith("Lexer"):  # the name of an exception of the grammar's
+        return f"{line.partition(': ')[2]}: not understood; quote values with special characters"
+    if line.startswith("Ambiguous value"):
+        return f"{line}: --multirun (-m) runs each, key=[a,b] is a list"
+    return line
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchbench.cases import Case, from_settings
-from benchbench.config import Output, ProfilerSettings, Settings, options, plain, unknown_option
+from benchbench.config import ProfilerSettings, Settings, options, plain, unknown_option
 from benchbench.errors import UserError
 from benchbench.folders import check_writable
 
@@ -38,7 +39,7 @@ class Job:
 class Result:
     """What a task hands to the report, in each form that can be asked for."""
 
-    table: RenderableType
+    parts: list[RenderableType]  # of the table
     document: dict[str, Any]
     rows: list[dict[str, Any]]
     exit_code: int = DONE
@@ -55,7 +56,7 @@ def run(settings: Settings, job: Job) -> int:
     if settings.task.name not in tasks:
         raise unknown_option("task", settings.task.name)
     # Networks may print; stdout belongs to the report.
-    with redirect_stdout(sys.stderr):
+    with _stdout_to_stderr():
         result = tasks[settings.task.name](settings, job)
     _print(result, settings.output, job)
     if result.problem is not None:
@@ -158,7 +159,7 @@ def _plan(case: Case, profilers: ProfilerSettings, settings: Settings) -> Result
     from benchbench.records import SCHEMA_VERSION
 
     document = {"schema_version": SCHEMA_VERSION, "task": settings.task.name, "plan": [entry]}
-    return Result(plan_table([case], names, settings.budget.name), document, [entry])
+    return Result([plan_table([case], names, settings.budget.name)], document, [entry])
 
 
 @contextmanager
@@ -185,20 +186,39 @@ def _progress_bar(label: str) -> Iterator[Progress]:
         yield progress
 
 
-def _print(result: Result, output: Output, job: Job) -> None:
-    if output is Output.json:
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Whatever writes to stdout, Python or not, writes to stderr for now."""
+    sys.stdout.flush()
+    before = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(before, 1)
+        os.close(before)
+
+
+def _print(result: Result, output: str, job: Job) -> None:
+    if output == "json":
         layout: dict[str, Any] = {"separators": (",", ":")} if job.sweep else {"indent": 2}
         print(json.dumps(result.document, allow_nan=False, **layout))
-    elif output is Output.csv:
+    elif output == "csv":
         import pandas
 
         frame = pandas.DataFrame(result.rows)
         print(frame.to_csv(index=False, header=job.first_row), end="")
     else:
         from rich.console import Console
+        from rich.text import Text
 
         # Piped into a file there is no width to fit into: long rows stay whole.
-        Console(width=None if sys.stdout.isatty() else 140).print(result.table)
+        console = Console(width=None if sys.stdout.isatty() else 140)
+        for part in result.parts:
+            # A command is to be copied: it is neither wrapped nor cut.
+            console.print(part, soft_wrap=isinstance(part, Text))
     sys.stdout.flush()
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     create_engine,
     event,
+    inspect,
     make_url,
     select,
 )
@@ -27,6 +28,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from benchbench.config import hide_password
 from benchbench.errors import UserError, first_line
 from benchbench.folders import check_writable
 from benchbench.records import Record, from_dict
@@ -62,7 +64,7 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.shown = hide_password(url)
         with self._readable_errors():
             self.engine = _engine(url)
             self._check()
@@ -119,6 +121,8 @@ class Store:
             # it in this process (POSIX), and another process's clean-up would lose records.
             with self.engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+                if inspect(connection).has_table(Row.__tablename__):
+                    connection.execute(select(Row).limit(0))  # has it our columns?
                 connection.exec_driver_sql("ROLLBACK")
             return
         check_writable(path.parent)
@@ -128,10 +132,10 @@ class Store:
         try:
             yield
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise UserError(f"store.url={self.url}: {first_line(error)}") from error
+            raise UserError(f"store.url={self.shown}: {first_line(error)}") from error
         except (SQLAlchemyError, OSError) as error:
             why = first_line(getattr(error, "orig", None) or error)
-            raise UserError(f"store.url={self.url} cannot be used: {why}") from error
+            raise UserError(f"store.url={self.shown} cannot be used: {why}") from error
 
 
 def _engine(url: str) -> Engine:
@@ -165,7 +169,14 @@ def _create_tables(connection: Connection) -> None:
 
 
 def _sqlite_path(engine: Engine) -> Path | None:
-    database = engine.url.database
-    if engine.dialect.name != "sqlite" or not database or database == ":memory:":
+    """The file of an SQLite database, None for a server's.
+
+    Raises:
+        UserError: the database is in memory, where records would be gone at the end.
+    """
+    if engine.dialect.name != "sqlite":
         return None
+    database = engine.url.database
+    if not database or database == ":memory:":
+        raise UserError("store.url: a database in memory would be gone at the end; name a file")
     return Path(database)

@@ -56,8 +56,8 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
 def shell() -> Callable[..., Finished]:
     """Run the command line as people do, in a process of its own."""
 
-    def run(*arguments: str, **options: Any) -> Finished:
-        environment = os.environ | {"PYTHONPATH": str(TESTS.parent)}
+    def run(*arguments: str, variables: dict[str, str] | None = None) -> Finished:
+        environment = os.environ | {"PYTHONPATH": str(TESTS.parent)} | (variables or {})
         done = subprocess.run(
             [sys.executable, "-m", "benchbench", *arguments],
             capture_output=True,
@@ -65,7 +65,6 @@ def shell() -> Callable[..., Finished]:
             timeout=240,
             check=False,
             env=environment,
-            **options,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 

@@ -149,3 +149,54 @@ def test_a_closed_pipe_is_no_error(shell: Shell) -> None:
     )
     assert "Traceback" not in done.stderr
     assert "Broken" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [
+        ("2>&-", 0),
+        (">&-", 0),
+        ("<&-", 0),
+        ("<&- >&- 2>&-", 0),
+        (">/dev/full", 2),
+        ("2>/dev/full batch_size=0", 2),
+    ],
+)
+def test_streams_that_are_closed_or_full(redirection: str, code: int) -> None:
+    words = f"{sys.executable} -m benchbench model=resnet50 profiler=complexity plots=false"
+    done = subprocess.run(
+        ["bash", "-c", f"{words} {redirection}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr
+    if code == 0:
+        store = Store("sqlite:///results/benchbench.sqlite")
+        assert len(store.records()) == 1
+
+
+def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
+    script = f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m benchbench model=resnet50"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("the working folder does not exist any more")
+    assert "Traceback" not in done.stderr
+
+
+def test_warnings_as_errors_change_nothing(shell: Shell) -> None:
+    finished = shell(
+        *("model=mobilenet_v3_small", "resolution=64", "output=json", *BRIEF),
+        variables={"PYTHONWARNINGS": "error"},
+    )
+    assert (finished.code, finished.err) == (0, "")
+    assert finished.document["metrics"]["flops_fvcore"]["value"] > 0

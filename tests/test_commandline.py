@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+import shlex
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from variants import NAMES
 
 from benchbench.commandline import Sweep, model_name, quote_free_text
-from benchbench.config import options
+from benchbench.config import hide_password, options
 from benchbench.store import Store
 
 Cli = Callable[..., Finished]
@@ -168,9 +170,25 @@ MISTAKES = {
     "model=resnet50 batch_size=many": ["batch_size", "many", "Integer"],
     "model=resnet50 batch_size=0": ["batch_size=0", "at least 1"],
     "model=resnet50 seed=-1": ["seed=-1", "at least 0"],
+    "model=resnet50 seed=18446744073709551616": ["seed=18446744073709551616", "at most"],
+    "model=resnet50 +batchsize=8": ["batchsize", "batch_size"],
+    "model=resnet50 ++device.indx=1": ["device.indx", "device.index"],
+    "model=resnet50 precision=3": ["precision=3", "fp32, bf16, fp16"],
+    "model=resnet50 layout=1": ["layout=1", "contiguous, channels_last"],
+    "model=resnet50 results=": ["results=", "empty"],
+    "model=resnet50 input=": ["input=", "empty"],
+    "model=resnet50 input=~nobodyatall/x.png": ["~nobodyatall/x.png"],
+    "model=resnet50 store.url=sqlite://": ["store.url", "memory"],
+    "model=resnet50 batch_size=${nosuch}": ["nosuch"],
+    "model=resnet50,mobilenet_v2": ["model=resnet50,mobilenet_v2", "--multirun"],
+    "model=null": ["model", "task=list"],
+    "device=null": ["device", "cpu, cuda"],
+    "model=nosuché": ["nosuché"],
+    "model=efficientnet_b0 +model.width=0": ["width=0", "greater than 0"],
+    "model=resnet50 +model.num_classes=-5": ["num_classes=-5", "greater than 0"],
     "model=resnet50 threads=none": ["threads=none", "all"],
     "model=resnet50 threads=0": ["threads=0", "all"],
-    "model=resnet50 output=xml": ["output", "xml", "table, json, csv"],
+    "model=resnet50 output=xml": ["output=xml", "table, json, csv"],
     "model=resnet50 precision=int8": ["int8", "fp32, bf16, fp16"],
     "model=resnet50 device=tpu": ["tpu", "cpu, cuda"],
     "model=resnet50 device.type=tpu": ["tpu", "cpu, cuda"],
@@ -249,3 +267,106 @@ def test_every_option_of_every_choice_composes(cli: Cli) -> None:
         for option in options(group):
             finished = cli("model=resnet50", f"{group}={option}", "--cfg", "job")
             assert finished.code == 0, finished.err
+
+
+NETWORKS = r"""
+import os, sys
+import torch
+
+class Quits(torch.nn.Module):
+    def forward(self, x):
+        sys.exit(0)
+
+class Loud(torch.nn.Module):
+    def forward(self, x):
+        os.system("echo from a child process")
+        os.write(1, b"past Python")
+        print("by Python")
+        return x.relu()
+
+class Colourful(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        raise KeyError("red \x1b[31m\rand new")
+"""
+OWN = ("model.resolution=8", "profiler=complexity", "plots=false", "output=json")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[str]:
+    """A module of one's own in the working folder."""
+    name = f"own_{tmp_path.name}"
+    Path(f"{name}.py").write_text(NETWORKS)
+    yield name
+    sys.path.remove(str(tmp_path))
+
+
+def test_a_network_that_quits_ends_its_own_job_only(cli: Cli, own: str) -> None:
+    finished = cli("-m", f"model._target_={own}.Quits,torch.nn.ReLU", *OWN)
+    assert finished.code == 2
+    assert [json.loads(line)["model"] for line in finished.out.splitlines()] == ["ReLU"]
+    assert "tried to end the program with 0" in finished.err
+
+
+def test_whatever_a_network_writes_stdout_is_the_document(cli: Cli, own: str) -> None:
+    finished = cli(f"model._target_={own}.Loud", *OWN)
+    assert finished.document["model"] == "Loud"
+    for noise in ("from a child process", "past Python", "by Python"):
+        assert noise in finished.err
+
+
+def test_control_characters_stay_out_of_the_terminal(cli: Cli, own: str) -> None:
+    finished = cli(f"model._target_={own}.Colourful", *OWN)
+    assert finished.code == 2
+    assert finished.err.isprintable() or finished.err.rstrip("\n").isprintable()
+    assert "KeyError" in finished.err
+
+
+def test_a_failed_sweep_takes_away_only_the_folders_it_made(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "empty").mkdir(parents=True)
+    finished = cli(
+        "-m", "model=resnet50", "batch_size=0", f"results={tmp_path}/mine/empty/new/deep"
+    )
+    assert finished.code == 2
+    assert list((tmp_path / "mine").rglob("*")) == [tmp_path / "mine" / "empty"]
+
+
+def test_pictures_that_have_no_place_are_noticed_before_measuring(cli: Cli) -> None:
+    Path("results").mkdir()
+    Path("results/runs").touch()
+    finished = cli("model=resnet50", "profiler=complexity")
+    assert (finished.code, finished.out) == (2, "")
+    assert [path.name for path in Path("results").iterdir()] == ["runs"]
+
+
+def test_a_record_whose_pictures_fail_is_shown_all_the_same(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("benchbench.report.pictures.save", full)
+    finished = cli("model=resnet50", "profiler=complexity", "output=json")
+    assert finished.code == 2
+    assert finished.document["folder"] is None
+    assert f"record {finished.document['record']} is kept" in finished.err
+
+
+def test_passwords_are_neither_shown_nor_kept(cli: Cli) -> None:
+    assert hide_password("x://me:secret@host/db y") == "x://me:***@host/db y"
+    finished = cli("model=resnet50", "store.url=nosuch://me:secret@host/db", *COUNT)
+    assert finished.code == 2
+    assert "secret" not in finished.err
+
+
+def test_the_command_to_repeat_is_never_cut(cli: Cli) -> None:
+    tag = "tag=" + "long " * 40
+    finished = cli("model=resnet50", tag, *COUNT)
+    (line,) = (line for line in finished.out.splitlines() if line.startswith("repeat"))
+    assert shlex.split(line)[4:] == ["model=resnet50", tag, *COUNT]
+
+
+def test_crosscheck_without_anything_to_compare_is_no_evidence(cli: Cli) -> None:
+    finished = cli("task=crosscheck", "model._target_=torch.nn.ReLU", "model.resolution=8")
+    assert finished.code == 3
+    assert "no evidence" in finished.out

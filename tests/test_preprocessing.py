@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,26 @@ def test_every_colour_mode_becomes_three_channels(tmp_path: Path, mode: str) -> 
         Image.new("RGB", (40, 40), (9, 9, 9)).convert(mode).save(path)
     )
     assert preprocess(path, 32, PREPROCESSING["torchvision"]).shape == (3, 32, 32)
+
+
+def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path: Path) -> None:
+    grey = np.linspace(0, 65535, 40 * 40).astype(np.uint16).reshape(40, 40)
+    Image.fromarray(grey).save(tmp_path / "deep.png")
+    found = preprocess(tmp_path / "deep.png", 40, PLAIN)
+    assert (found - torch.from_numpy(grey / 257.0)).abs().max() <= 0.5
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_pixels_of_unknown_range_are_refused(tmp_path: Path, mode: str) -> None:
+    Image.new(mode, (40, 40), 1).save(tmp_path / "odd.tiff")
+    with pytest.raises(ValueError, match="8 or 16 bits"):
+        preprocess(tmp_path / "odd.tiff", 32, PLAIN)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ValueError, match="not a file"):
+        preprocess(tmp_path / "pipe.png", 32, PLAIN)
 
 
 def test_a_photograph_taken_sideways_is_turned(tmp_path: Path) -> None:

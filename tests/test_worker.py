@@ -94,6 +94,27 @@ def test_a_killed_worker_is_an_error_that_says_so(
     thread.join()
 
 
+def test_a_worker_killed_beside_its_sampler_is_still_one_line(
+    case: Callable[..., Case],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The sampler of memory-profiler outlives the worker a moment, and must not be heard."""
+    (tmp_path / "greedy.py").write_text(
+        "import os, signal, time, torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        time.sleep(0.1)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="memory ran out"):
+        run(case(target="greedy.Net"), ["memory"], BRIEF, quiet, lambda _: None)
+    time.sleep(1.0)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_network_that_fails_when_it_runs_is_named(
     case: Callable[..., Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from benchbench.cases import Case, build
 from benchbench.config import BudgetSettings
+from benchbench.errors import UserError, first_line, is_out_of_memory
 from benchbench.inputs import make_input
-from benchbench.measurements import Measurement, exact
+from benchbench.measurements import Measurement, absent, exact
 from benchbench.profilers.beat import Beat
 
 # Above this a forward on the CPU takes minutes, for a number that only checks another one.
@@ -22,14 +23,24 @@ def fvcore(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measureme
 
     It traces a forward in fp32 on the CPU, whatever the case's device: on `meta` it fails.
     """
-    from fvcore.nn import FlopCountAnalysis
-
     beat(0.0)
+    try:
+        by_operator, skipped = _count(case)
+    except Exception as error:
+        if isinstance(error, UserError) or is_out_of_memory(error):
+            raise
+        yield absent("flops_fvcore", f"fvcore failed: {type(error).__name__}: {first_line(error)}")
+        return
+    yield exact("flops_fvcore", sum(by_operator.values()), operators=by_operator, skipped=skipped)
+
+
+def _count(case: Case) -> tuple[dict[str, int], dict[str, int]]:
+    """FLOPs by operator, and how often each operator without a formula was skipped."""
     logging.getLogger("fvcore").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        analysis = FlopCountAnalysis(build(case, "cpu"), make_input(case))
+    with warnings.catch_warnings(action="ignore"):
+        from fvcore.nn import FlopCountAnalysis
+
+        analysis = FlopCountAnalysis(build(case, "cpu").float(), make_input(case))
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         by_operator = {name: round(flops) for name, flops in analysis.by_operator().items()}
-        skipped = dict(analysis.unsupported_ops())
-    yield exact("flops_fvcore", sum(by_operator.values()), operators=by_operator, skipped=skipped)
+        return by_operator, dict(analysis.unsupported_ops())

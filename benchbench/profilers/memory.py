@@ -35,18 +35,22 @@ def _process_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
     mark_reset = _reset_high_water_mark()
     # The sampler is a process that keeps this stderr: killed with us, it would print a traceback.
     with Path(os.devnull).open("w") as nowhere, _stderr_to(nowhere.fileno()) as restore:
-        mebibytes, complete = memory_usage(
+        mebibytes, called = memory_usage(
             (_build_and_call, (case, beat, restore)),
             interval=SAMPLING_SECONDS,
             max_usage=True,
             retval=True,
             backend="psutil",
         )
-    if not complete:
+    if called < SECONDS:
         yield absent("peak_memory", INTERRUPTED)
         return
     peak = round(mebibytes * 2**20) - before
-    details = {"resident_before_bytes": before, "sampling_seconds": SAMPLING_SECONDS}
+    details = {
+        "resident_before_bytes": before,
+        "sampling_seconds": SAMPLING_SECONDS,
+        "called_seconds": called,
+    }
     yield Measurement("peak_memory", samples=((max(peak, 0),),), details=details)
     mark = _high_water_mark() if mark_reset else None
     if mark is None:
@@ -61,7 +65,7 @@ def _allocator_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
 
     device = torch.device(case.device_name)
     torch.cuda.reset_peak_memory_stats(device)
-    if not _build_and_call(case, beat):
+    if _build_and_call(case, beat) < SECONDS:
         yield absent("peak_memory", INTERRUPTED)
         return
     torch.cuda.synchronize(device)
@@ -71,19 +75,17 @@ def _allocator_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
     yield Measurement("peak_memory_reserved", samples=((reserved,),))
 
 
-def _build_and_call(case: Case, beat: Beat, begin: Callable[[], None] = lambda: None) -> bool:
-    """Build the network and call it for a while. False: stopped before it was long enough."""
+def _build_and_call(case: Case, beat: Beat, begin: Callable[[], None] = lambda: None) -> float:
+    """Build the network and call it for a while. Seconds of calls: fewer if told to stop."""
     begin()
     running = prepare(case)
     started = perf_counter()
-    while True:
+    spent, go_on = 0.0, True
+    while go_on and spent < SECONDS:
         running.call()
         spent = perf_counter() - started
         go_on = beat(min(spent / SECONDS, 1.0))
-        if spent >= SECONDS:
-            return True
-        if not go_on:
-            return False
+    return spent
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +19,7 @@ from benchbench.records import Record
 LAYERS_SHOWN = 10
 
 
-def profile_tables(record: Record, folder: str | None) -> RenderableType:
+def profile_tables(record: Record, folder: str | None) -> list[RenderableType]:
     """Cost, most expensive layers, quality, and how to repeat the run."""
     parts: list[RenderableType] = [_title(record), _cost_table(record)]
     if record.layers:
@@ -28,9 +28,9 @@ def profile_tables(record: Record, folder: str | None) -> RenderableType:
     parts += [Text(f"quality {grade}: {'; '.join(record.quality.reasons)}")]
     parts += [Text(f"record  {record.id}")]
     if folder is not None:
-        parts += [Text(f"folder  {folder}", no_wrap=True, overflow="ignore")]
-    parts += [Text(f"repeat  {record.command}", no_wrap=True, overflow="ignore")]
-    return Group(*parts)
+        parts += [Text(f"folder  {folder}")]
+    parts += [Text(f"repeat  {record.command}")]
+    return parts
 
 
 def describe(case: Case) -> str:
@@ -111,7 +111,7 @@ def _layer_table(layers: Iterable[Layer]) -> Table:
     return table
 
 
-def crosscheck_tables(record: Record, result: Crosscheck) -> RenderableType:
+def crosscheck_tables(record: Record, result: Crosscheck) -> list[RenderableType]:
     """Operator by operator, and the verdict."""
     table = Table(title="our multiply-adds and fvcore's FLOPs", title_justify="left")
     table.add_column("operator")
@@ -129,15 +129,15 @@ def crosscheck_tables(record: Record, result: Crosscheck) -> RenderableType:
         False: "DISAGREE: one of the two is wrong",
         None: "are not there: no evidence",
     }[result.agrees]
-    return Group(
+    return [
         _title(record),
         table,
         Text(f"convolutions and linear layers {verdict}"),
-        Text(f"repeat  {record.command}", no_wrap=True, overflow="ignore"),
-    )
+        Text(f"repeat  {record.command}"),
+    ]
 
 
-def inventory_tables(found: Inventory) -> RenderableType:
+def inventory_tables(found: Inventory) -> list[RenderableType]:
     """Variants, then everything else there is to choose."""
     table = Table(title=f"variants ({len(found.variants)})", title_justify="left")
     for heading in ("model=", "family", "resolution", "reproduces"):
@@ -149,7 +149,7 @@ def inventory_tables(found: Inventory) -> RenderableType:
     devices = ", ".join(f"{name} ({', '.join(names)})" for name, names in found.devices.items())
     lines = [f"families: {families}", f"devices: {devices}"]
     lines += [f"{group}=: {', '.join(names)}" for group, names in found.choices.items()]
-    return Group(table, Text("\n".join(lines)))
+    return [table, Text("\n".join(lines))]
 
 
 def plan_table(cases: Iterable[Case], profilers: Iterable[str], budget: str) -> RenderableType:

@@ -141,5 +141,36 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         walk(nn.Conv2d(4, 8, 1, device="meta"), meta(1, 3, 8, 8))
     with pytest.raises(RuntimeError):
         walk(nn.Linear(4, 8, device="meta"), meta(1, 3))
-    with pytest.raises(RuntimeError):
-        walk(Function(torch.add), meta(2, 3), meta(2, 4))
+    for function in (torch.add, torch.Tensor.add_, torch.Tensor.mul_):
+        with pytest.raises(RuntimeError):
+            walk(Function(function), meta(2, 3), meta(2, 4))
+    with pytest.raises(RuntimeError):  # in place, the smaller one cannot grow
+        walk(Function(torch.Tensor.add_), meta(1, 3), meta(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (torch.zeros(2, 3, dtype=torch.bfloat16), torch.zeros(2, 3)),
+        (torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.bfloat16)),
+        (torch.zeros((), dtype=torch.float32), torch.zeros(2, 3, dtype=torch.bfloat16)),
+        (torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 3)),
+        (torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3, dtype=torch.int64)),
+    ],
+)
+def test_types_are_promoted_as_torch_does(first: Tensor, second: Tensor) -> None:
+    for function in (torch.mul, torch.div):
+        (found,) = walk(Function(function), first.to("meta"), second.to("meta")).outputs
+        assert found.dtype == function(first, second).dtype
+
+
+@pytest.mark.parametrize("function", [lambda x: 2**x, lambda x: 1 - x, lambda x: 1 / x])
+def test_a_number_may_come_first(function: Callable[[Tensor], Tensor]) -> None:
+    (found,) = walk(Function(function), meta(2, 3)).outputs
+    assert found.shape == (2, 3)
+
+
+def test_a_scalar_parameter_keeps_the_others_layout() -> None:
+    x = meta(2, 4, 3, 3, layout=torch.channels_last)
+    (found,) = walk(Function(torch.mul), meta(), x).outputs
+    assert found.is_contiguous(memory_format=torch.channels_last)

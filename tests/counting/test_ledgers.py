@@ -6,6 +6,7 @@ part of its answer. Everything is fp32: 4 bytes an element.
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -227,6 +228,35 @@ def test_an_in_place_operator_makes_a_new_value() -> None:
     first_to_sum = (c * p + c * c + c * p) + (c * p + c * p)  # reads x, weight, second
     second = (c * p + c * c) + c * p  # reads first
     assert ledgers(Reused(), 1, c, 8, 8)[2] == BYTES * (first_to_sum + second)
+
+
+def test_a_part_written_in_place_leaves_with_the_rest() -> None:
+    """y = conv(x), its first quarter through ReLU in place: all of y is written, once."""
+
+    class Partial(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(c, 4 * c, 1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.conv(x)
+            y[:, :c].relu_()
+            return y
+
+    assert ledgers(Partial(), 1, c, 8, 8)[2] == BYTES * (c * p + 4 * c * c + 4 * c * p)
+
+
+@pytest.mark.parametrize("expand", [True, False])
+def test_a_gate_is_its_own_kernel_however_it_is_broadcast(expand: bool) -> None:
+    """x * gate(mean(x)): mean and sigmoid, then a multiply that reads x and the small gate."""
+
+    class Gate(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            gate = x.mean((2, 3), keepdim=True).sigmoid()
+            return x * gate.expand_as(x) if expand else x * gate
+
+    expected = (c * p + c) + (c * p + c + c * p)
+    assert ledgers(Gate(), 1, c, 8, 8)[2] == BYTES * expected
 
 
 def test_an_expanded_operand_is_read_at_its_stored_size() -> None:

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from variants import variant
 
 from benchbench.cases import build
+from benchbench.counting.cost import cost
 from benchbench.counting.walk import walk
 from benchbench.profilers.complexity import complexity
 from benchbench.runtimes.formats import memory_format
@@ -118,6 +119,25 @@ def test_the_walk_lists_what_a_real_forward_executes(
     found = [(op.operator, op.result.stride()) for op in walked.executed]
     assert [name for name, _ in found] == [name for name, _ in dispatched.operators]
     assert found == dispatched.operators
+
+
+class Borrowed(nn.Module):
+    """Parameters that another module's code uses, and some that none does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused = nn.Linear(4, 4), nn.Linear(10, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x.mean((2, 3)), self.used.weight[:, :3])
+
+
+def test_parameters_without_an_operator_have_their_row() -> None:
+    network = Borrowed().to("meta")
+    counted = cost(network, walk(network, torch.empty(1, 3, 4, 4, device="meta")))
+    rows = {layer.name: layer.params for layer in counted.layers}
+    assert rows == {"": 0, "used": 4 * 4 + 4, "unused": 10 * 10 + 10}
+    assert counted.measurements[0].value == 130
 
 
 def test_garbage_collection_is_on_again_afterwards() -> None:

@@ -58,10 +58,12 @@ def test_a_call_of_20_ms(case: Callable[..., Case], monkeypatch: pytest.MonkeyPa
     warm_up = found.details["warm_up_seconds"]
     assert warm_up[0] == pytest.approx(0.05)
     assert 0.5 <= sum(warm_up) < 0.53
-    assert found.flat == pytest.approx([0.02] * 50)  # one second of them
+    samples = len(found.flat)
+    assert samples in (50, 51)  # one second of them, in floating point
+    assert found.flat == pytest.approx([0.02] * samples)
     assert found.value == pytest.approx(0.02)
     assert found.details["calls_per_sample"] == 1
-    assert len(world.synchronised_at) == 2 * (1 + len(warm_up) + 50)  # around every sample
+    assert len(world.synchronised_at) == 2 * (1 + len(warm_up) + samples)  # around every sample
 
 
 def test_short_calls_are_timed_several_at_a_time(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from rich.console import Console
+from rich.text import Text
 
 from benchbench.cases import Case
 from benchbench.measure import Measured
@@ -78,7 +79,8 @@ repeat  python -m benchbench model=tiny
 
 def test_the_tables_of_a_profile(made: Record) -> None:
     console = Console(width=140, record=True, file=Path("sink").open("w"))  # noqa: SIM115
-    console.print(profile_tables(made, "results/runs/x"))
+    for part in profile_tables(made, "results/runs/x"):
+        console.print(part, soft_wrap=isinstance(part, Text))
     console.file.close()
     printed = [line.rstrip() for line in console.export_text().splitlines()]
     assert printed == [line.rstrip() for line in TABLES.splitlines()]
