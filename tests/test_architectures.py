@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from variants import NAMES, variant
 
+from architectures import shufflenet_v1 as v1
+from architectures import shufflenet_v2 as v2
 from architectures.blocks import make_divisible
-from architectures.shufflenet_v1 import interleave
-from architectures.shufflenet_v2 import even_and_odd, shuffle
 from benchbench.cases import build, total_stride
 from benchbench.profilers.complexity import complexity
 
@@ -94,20 +94,40 @@ def labelled(channels: int, batch: int = 1) -> torch.Tensor:
 
 def test_shufflenet_v1_interleaves_as_the_official_code() -> None:
     """Channel c of 6 in 3 groups, viewed (2, 3) and transposed: 0 3 1 4 2 5."""
-    assert interleave(labelled(6), 3).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+    assert v1.interleave(labelled(6), 3).flatten().tolist() == [0, 3, 1, 4, 2, 5]
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_shufflenet_v2_splits_even_and_odd(layout: torch.memory_format) -> None:
     images = torch.randn(3, 8, 2, 5).to(memory_format=layout)
-    even, odd = even_and_odd(images)
+    even, odd = v2.even_and_odd(images)
     assert torch.equal(even, images[:, 0::2])
     assert torch.equal(odd, images[:, 1::2])
 
 
 def test_torchvision_shuffle_is_a_channel_shuffle() -> None:
     images = torch.randn(2, 8, 3, 3)
-    assert torch.equal(shuffle(images), torch.nn.functional.channel_shuffle(images, 2))
+    assert torch.equal(v2.shuffle(images), torch.nn.functional.channel_shuffle(images, 2))
+
+
+def test_a_strided_shufflenet_v1_unit_puts_the_pooled_input_first() -> None:
+    unit = v1.Unit(12, 48, stride=2, groups=3, first_groups=3).eval()
+    images = torch.randn(2, 12, 8, 8)
+    with torch.inference_mode():
+        result = unit(images)
+    pooled = torch.nn.functional.avg_pool2d(images, 3, stride=2, padding=1)
+    assert result.shape == (2, 48, 4, 4)
+    assert torch.equal(result[:, :12], pooled)
+    assert result[:, 12:].min() == 0  # the branch goes through ReLU, the pooled input does not
+
+
+def test_a_shufflenet_v2_unit_keeps_the_even_channels_and_puts_them_first() -> None:
+    unit = v2.Unit(16, torchvision=False).eval()
+    images = torch.randn(2, 16, 4, 4)
+    with torch.inference_mode():
+        result = unit(images)
+        assert torch.equal(result[:, :8], images[:, 0::2])
+        assert torch.equal(result[:, 8:], unit.branch(images[:, 1::2]))
 
 
 def test_only_the_official_classifier_has_no_bias() -> None:

@@ -44,6 +44,25 @@ def test_a_profile_from_counts_to_memory(case: Callable[..., Case]) -> None:
     assert not psutil.Process().children(recursive=True)[1:]  # multiprocessing keeps a tracker
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_set_before_torch_is_there(
+    case: Callable[..., Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    (tmp_path / "threads.py").write_text(
+        "import os, pathlib, torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        found = os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS']\n"
+        "        pathlib.Path('seen').write_text(f'{found} {torch.get_num_threads()}')\n"
+        "        return x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    received: list[Any] = []
+    run(case(target="threads.Net", threads=threads), ["latency"], BRIEF, quiet, received.append)
+    assert Path("seen").read_text() == f"('{threads}', '{threads}') {threads}"
+    assert received[0]["torch"]["threads"] == threads
+
+
 def test_fvcore_is_left_out_where_it_would_take_minutes(case: Callable[..., Case]) -> None:
     """MobileNetV2 at 64 pixels has 24.6 M multiply-adds: 3,000 images are over 50 G."""
     both = ProfilerSettings(complexity=True, fvcore=True)

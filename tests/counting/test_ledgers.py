@@ -230,6 +230,24 @@ def test_an_in_place_operator_makes_a_new_value() -> None:
     assert ledgers(Reused(), 1, c, 8, 8)[2] == BYTES * (first_to_sum + second)
 
 
+def test_a_kernel_reads_an_external_tensor_once_however_often_it_uses_it() -> None:
+    """relu(conv(x) + r) * r, and cat((r, r)): r is charged once to each of the two kernels."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(c, c, 1, bias=False)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            r = torch.cat((x, x), dim=1)[:, :c]
+            return F.relu(self.conv(x) + r) * r, torch.cat((r, r), dim=1)
+
+    doubled = c * p + 2 * c * p
+    conv = (c * p + c * c + c * p) + c * p
+    again = c * p + 2 * c * p
+    assert ledgers(Twice(), 1, c, 8, 8)[2] == BYTES * (doubled + conv + again)
+
+
 def test_a_part_written_in_place_leaves_with_the_rest() -> None:
     """y = conv(x), its first quarter through ReLU in place: all of y is written, once."""
 
