@@ -99,7 +99,7 @@ class SqueezeExcite(nn.Module):
         return scaled
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidual(nn.Sequential):
     """1x1 expand -> kxk depthwise -> squeeze-excite -> 1x1 project, plus x where shapes allow.
 
     The expansion is left out when it would not widen, the squeeze-excite when
@@ -121,8 +121,6 @@ class InvertedResidual(nn.Module):
         squeeze_activation: Activation = RELU,
         gate: Activation = nn.Sigmoid,
     ) -> None:
-        super().__init__()
-        self.residual = stride == 1 and in_channels == out_channels
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         if expanded_channels != in_channels:
             parts["expand"] = ConvNormAct(
@@ -142,11 +140,12 @@ class InvertedResidual(nn.Module):
                 expanded_channels, squeeze_channels, activation=squeeze_activation, gate=gate
             )
         parts["project"] = ConvNormAct(expanded_channels, out_channels, norm=norm, activation=None)
-        self.branch = nn.Sequential(parts)
+        super().__init__(parts)
+        self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = x + self.branch(x) if self.residual else self.branch(x)
-        return result
+        result: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return x + result if self.residual else result
 
 
 class Classifier(nn.Module):

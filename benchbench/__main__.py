@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from benchbench import __version__
 
@@ -32,7 +33,8 @@ def entry_point() -> None:
     _open_closed_streams()
     try:
         code = main()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # its reader may have gone
+            sys.stdout.flush()
     except KeyboardInterrupt:  # before there was anything to interrupt
         print("benchbench: interrupted; nothing had been measured", file=sys.stderr)
         code = INTERRUPTED
@@ -42,7 +44,8 @@ def entry_point() -> None:
     # Not `sys.exit`: it would flush a broken stdout once more, and CPython 3.11 remembers an
     # interrupt that passed through `exec`, which dataclasses use, and ends by the signal then.
     if code in (ERROR, INTERRUPTED):
-        sys.stderr.flush()
+        with suppress(OSError):  # stderr is full: the exit code still tells
+            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 

@@ -152,12 +152,11 @@ def _recorded(
 
 
 def _plan(case: Case, profilers: ProfilerSettings, settings: Settings) -> Result:
+    from benchbench.records import SCHEMA_VERSION
     from benchbench.report.tables import plan_table
 
     names = [name for name, wanted in asdict(profilers).items() if wanted]
     entry = asdict(case) | {"input_shape": list(case.input_shape), "profilers": names}
-    from benchbench.records import SCHEMA_VERSION
-
     document = {"schema_version": SCHEMA_VERSION, "task": settings.task.name, "plan": [entry]}
     return Result([plan_table([case], names, settings.budget.name)], document, [entry])
 
@@ -216,9 +215,11 @@ def _print(result: Result, output: str, job: Job) -> None:
 
         # Piped into a file there is no width to fit into: long rows stay whole.
         console = Console(width=None if sys.stdout.isatty() else 140)
-        for part in result.parts:
-            # A command is to be copied: it is neither wrapped nor cut.
-            console.print(part, soft_wrap=isinstance(part, Text))
+        with console.capture() as captured:  # rich itself would exit on a closed pipe
+            for part in result.parts:
+                # A command is to be copied: it is neither wrapped nor cut.
+                console.print(part, soft_wrap=isinstance(part, Text))
+        print(captured.get(), end="")
     sys.stdout.flush()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -50,12 +51,12 @@ def _title(record: Record) -> Text:
 
 
 def _cost_table(record: Record) -> Table:
-    table = Table(title="cost of the network", title_justify="left")
+    table = _table("cost of the network")
     per_image = record.case.batch_size > 1
     table.add_column("metric")
-    table.add_column("value", justify="right")
+    table.add_column("value", justify="right", no_wrap=True)
     if per_image:
-        table.add_column("per image", justify="right")
+        table.add_column("per image", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right")
     table.add_column("from")
     for name in METRICS:
@@ -72,6 +73,11 @@ def _cost_table(record: Record) -> Table:
         cells.append(f"{si(interval.low, unit)} to {si(interval.high, unit)}" if interval else "")
         table.add_row(*cells, escape(_origin(measurement)))
     return table
+
+
+def _table(title: str) -> Table:
+    """A table without side borders, so that more of it fits beside each other."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _origin(measurement: Measurement) -> str:
@@ -93,11 +99,12 @@ def _layer_table(layers: Iterable[Layer]) -> Table:
     total_traffic = sum(layer.memory_access_fused for layer in layers) or 1
     costly = sorted(layers, key=lambda layer: layer.multiply_adds, reverse=True)[:LAYERS_SHOWN]
     title = f"most expensive layers ({len(costly)} of {len(layers)}, by multiply-adds)"
-    table = Table(title=title, title_justify="left")
+    table = _table(title)
+    # In a narrow terminal names go on in the next line: cut off, they would say nothing.
     for heading in ("layer", "kind", "output"):
-        table.add_column(heading)
-    for heading in ("multiply-adds", "share", "memory, fused", "share"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, overflow="fold")
+    for heading in ("multiply-\nadds", "share", "memory,\nfused", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for layer in costly:
         table.add_row(
             escape(layer.name) or "(the network itself)",
@@ -113,17 +120,16 @@ def _layer_table(layers: Iterable[Layer]) -> Table:
 
 def crosscheck_tables(record: Record, result: Crosscheck) -> list[RenderableType]:
     """Operator by operator, and the verdict."""
-    table = Table(title="our multiply-adds and fvcore's FLOPs", title_justify="left")
-    table.add_column("operator")
+    table = _table("our multiply-adds and fvcore's FLOPs")
+    table.add_column("operator", overflow="fold")
     for heading in ("launches", "elements", "ours", "fvcore", "difference"):
-        table.add_column(heading, justify="right")
-    table.add_column("why")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in sorted(result.rows, key=lambda row: -max(row.flops_fvcore, row.multiply_adds)):
         numbers = (row.launches, row.elements, row.multiply_adds, row.flops_fvcore, row.difference)
-        table.add_row(row.operator, *(f"{number:,}" for number in numbers), row.why)
+        table.add_row(row.operator, *(f"{number:,}" for number in numbers))
     ours, theirs = record["multiply_adds"].value or 0, record["flops_fvcore"].value or 0
     table.add_section()
-    table.add_row("total", "", "", f"{ours:,}", f"{theirs:,}", f"{theirs - ours:,}", "")
+    table.add_row("total", "", "", f"{ours:,}", f"{theirs:,}", f"{theirs - ours:,}")
     verdict = {
         True: "agree to the unit",
         False: "DISAGREE: one of the two is wrong",
@@ -132,15 +138,25 @@ def crosscheck_tables(record: Record, result: Crosscheck) -> list[RenderableType
     return [
         _title(record),
         table,
+        *(Text(f"{', '.join(names)}: {why}") for why, names in _reasons(result).items()),
         Text(f"convolutions and linear layers {verdict}"),
         Text(f"repeat  {record.command}"),
     ]
 
 
+def _reasons(result: Crosscheck) -> dict[str, list[str]]:
+    """The operators that each reason is for."""
+    reasons: dict[str, list[str]] = {}
+    for row in result.rows:
+        reasons.setdefault(row.why, []).append(row.operator)
+    return reasons
+
+
 def inventory_tables(found: Inventory) -> list[RenderableType]:
     """Variants, then everything else there is to choose."""
-    table = Table(title=f"variants ({len(found.variants)})", title_justify="left")
-    for heading in ("model=", "family", "resolution", "reproduces"):
+    table = _table(f"variants ({len(found.variants)})")
+    table.add_column("model=", no_wrap=True)
+    for heading in ("family", "resolution", "reproduces"):
         table.add_column(heading)
     for variant in found.variants:
         family = variant.target.split(".")[-2]
@@ -154,7 +170,7 @@ def inventory_tables(found: Inventory) -> list[RenderableType]:
 
 def plan_table(cases: Iterable[Case], profilers: Iterable[str], budget: str) -> RenderableType:
     """What would run."""
-    table = Table(title="plan: nothing is run", title_justify="left")
+    table = _table("plan: nothing is run")
     for heading in ("model", "device", "how", "profilers", "budget"):
         table.add_column(heading)
     names = ", ".join(profilers)
