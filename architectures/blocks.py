@@ -40,7 +40,7 @@ def check_positive(**values: float) -> None:
         ValueError: one of them is 0 or less; the message names it.
     """
     for name, value in values.items():
-        if not value > 0:
+        if not isinstance(value, (int, float)) or not value > 0:
             raise ValueError(f"{name}={value}: must be greater than 0")
 
 

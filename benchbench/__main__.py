@@ -38,6 +38,9 @@ def entry_point() -> None:
     except KeyboardInterrupt:  # before there was anything to interrupt
         print("benchbench: interrupted; nothing had been measured", file=sys.stderr)
         code = INTERRUPTED
+    except BrokenPipeError:  # its reader has seen enough
+        sys.stdout = None
+        code = 0
     except OSError as error:
         print(f"benchbench: cannot write to stdout: {error.strerror}", file=sys.stderr)
         code = ERROR

@@ -87,7 +87,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except SystemExit as stop:  # Hydra's --help and the like
         return stop.code if isinstance(stop.code, int) else DONE
-    except _StdoutClosed:
+    except (_StdoutClosed, BrokenPipeError):
         sys.stdout = None  # keep the interpreter from complaining when it flushes
         return DONE
     except Exception as error:  # noqa: BLE001 - nobody above would make one line of it

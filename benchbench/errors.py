@@ -25,7 +25,8 @@ def unknown(what: str, name: str, allowed: Iterable[str], see: str = "--help") -
 
 def first_line(error: BaseException) -> str:
     """What an exception says, in one line; its name where it says nothing."""
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    first, *more = (str(error).strip() or type(error).__name__).split("\n")
+    return f"{first} {more[0].strip()}" if more and first.endswith(":") else first
 
 
 def is_out_of_memory(error: BaseException) -> bool:

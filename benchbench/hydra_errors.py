@@ -24,6 +24,8 @@ def explain_hydra_error(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _configuration(error)
+    if isinstance(error, ValueError) and "Got NoneType" in str(error):
+        return "a choice cannot be null; task=list shows what there is to choose"
     if isinstance(error, (OSError, ValueError)):
         return first_line(error)
     return f"{type(error).__name__}: {first_line(error)}; debug=true shows where"

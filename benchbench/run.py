@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
@@ -85,7 +86,11 @@ def _profile(settings: Settings, job: Job) -> Result:
     runs = Path(settings.results) / "runs"
     plots = not job.sweep if settings.plots is None else settings.plots
     if plots:
-        check_writable(runs)
+        try:
+            check_writable(runs)
+        except OSError as error:
+            message = f"results={settings.results} cannot be written: {error.strerror}"
+            raise UserError(message) from error
     record, interrupted = _recorded(case, settings.profiler, settings, job)
     folder, problem = None, None
     if plots and not interrupted:
@@ -196,6 +201,7 @@ def _stdout_to_stderr() -> Iterator[None]:
             yield
     finally:
         sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)  # what C has buffered belongs to stderr as well
         os.dup2(before, 1)
         os.close(before)
 

@@ -103,6 +103,8 @@ class Store:
             if path is not None and not path.exists():
                 return []
             with Session(self.engine) as session:
+                if not inspect(session.connection()).has_table(Row.__tablename__):
+                    return []  # made by a process that is about to write, or was killed then
                 documents = list(session.scalars(query))
         return [from_dict(document) for document in documents]
 

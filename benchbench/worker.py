@@ -10,14 +10,16 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from pickle import UnpicklingError
 from time import perf_counter
+from types import FrameType
 from typing import Any
 
 from benchbench.cases import Case
@@ -132,14 +134,35 @@ def _died(case: Case, exit_code: int | None) -> UserError:
 def _start(child: multiprocessing.process.BaseProcess) -> None:
     """Start the child with Ctrl-C blocked, which it and its own children inherit for good.
 
-    Blocked rather than ignored, so that one that comes meanwhile still reaches us afterwards.
+    One that comes meanwhile is raised here afterwards: in the middle it would leave the child
+    waiting for its orders.
     """
     resource_tracker.ensure_running()  # else `start` would do it, and unblock
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    with _handler(lambda number, _: came.append(number)):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            child.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _handler(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle Ctrl-C so for a while; outside the main thread it never arrives.
+
+    Needed beside the mask, which is this thread's: the kernel may choose one of a library's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
     try:
-        child.start()
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
 
 
 def _child(

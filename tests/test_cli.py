@@ -160,6 +160,19 @@ def test_a_reader_that_leaves_is_no_error(output: str) -> None:
     assert done.stdout == "0\n"
 
 
+@pytest.mark.parametrize("arguments", ["--help", "--version", "--cfg job model=resnet50"])
+def test_a_reader_that_leaves_hydras_answers_is_no_error_either(arguments: str) -> None:
+    words = f"{sys.executable} -m benchbench {arguments}"
+    done = subprocess.run(
+        ["bash", "-c", f"{words} | true; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 @pytest.mark.parametrize(
     ("redirection", "code"),
     [

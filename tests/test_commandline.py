@@ -182,6 +182,9 @@ MISTAKES = {
     "model=resnet50 batch_size=${nosuch}": ["nosuch"],
     "model=resnet50,mobilenet_v2": ["model=resnet50,mobilenet_v2", "--multirun"],
     "model=null": ["model", "task=list"],
+    "-m model=resnet50,null": ["null", "task=list"],
+    "model=efficientnet_b0 +model.num_classes=abc": ["num_classes=abc", "greater than 0"],
+    "model=resnet50 results=/proc/x": ["results=/proc/x", "cannot be written"],
     "device=null": ["device", "cpu, cuda"],
     "model=nosuché": ["nosuché"],
     "model=efficientnet_b0 +model.width=0": ["width=0", "greater than 0"],
@@ -270,7 +273,7 @@ def test_every_option_of_every_choice_composes(cli: Cli) -> None:
 
 
 NETWORKS = r"""
-import os, sys
+import ctypes, os, sys
 import torch
 
 class Quits(torch.nn.Module):
@@ -281,6 +284,7 @@ class Loud(torch.nn.Module):
     def forward(self, x):
         os.system("echo from a child process")
         os.write(1, b"past Python")
+        ctypes.CDLL(None).printf(b"by C, into a buffer\n")
         print("by Python")
         return x.relu()
 
@@ -311,7 +315,7 @@ def test_a_network_that_quits_ends_its_own_job_only(cli: Cli, own: str) -> None:
 def test_whatever_a_network_writes_stdout_is_the_document(cli: Cli, own: str) -> None:
     finished = cli(f"model._target_={own}.Loud", *OWN)
     assert finished.document["model"] == "Loud"
-    for noise in ("from a child process", "past Python", "by Python"):
+    for noise in ("from a child process", "past Python", "by Python", "into a buffer"):
         assert noise in finished.err
 
 

@@ -145,3 +145,12 @@ def test_what_cannot_be_a_database_is_named(url: str, message: str) -> None:
         Store(url)
     assert url in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_database_without_its_table_has_no_records() -> None:
+    """Made by a process that was killed before its first record was written."""
+    FILE.parent.mkdir()
+    FILE.touch()
+    store = Store(URL)
+    assert store.records() == []
+    store.close()

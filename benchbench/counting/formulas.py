@@ -68,6 +68,7 @@ def convolution_output(*arguments: Any) -> Tensor | None:
     fits = conv.weight.shape[1] * conv.groups == conv.input.shape[1] and min(space) > 0
     if conv.transposed or not fits or conv.input.dim() != conv.weight.dim():
         return None
+    _check_parameters(conv.input, conv.weight, conv.bias, outputs=conv.weight.shape[0])
     shape = (conv.input.shape[0], conv.weight.shape[0], *space)
     return _empty(conv.input, shape, channels_last(conv.input) or channels_last(conv.weight))
 
@@ -99,10 +100,11 @@ def like(x: Tensor) -> Tensor:
 
     `torch.empty_like` does this too, but on `meta` through Python and sympy.
     """
-    whole = x.untyped_storage().nbytes() == x.numel() * x.element_size()
-    if whole and 0 not in x.stride():
-        return x.new_empty_strided(x.shape, x.stride())
     strides = x.stride()
+    if 0 in strides:
+        return torch.empty_like(x)
+    if x.untyped_storage().nbytes() == x.numel() * x.element_size():
+        return x.new_empty_strided(x.shape, strides)
     order = sorted(range(x.dim()), key=lambda dim: -strides[dim])  # stable: ties as they stand
     dense = x.new_empty([x.shape[dim] for dim in order])
     return dense.permute([order.index(dim) for dim in range(x.dim())])
@@ -124,11 +126,27 @@ def linear_multiply_adds(arguments: tuple[Any, ...], result: Tensor) -> int:
     return result.numel() * left.shape[1]
 
 
+def _check_parameters(x: Tensor, weight: Tensor, bias: Tensor | None, *, outputs: int) -> None:
+    """Refuse what torch refuses on a device, but not on `meta`.
+
+    Raises:
+        RuntimeError: the types differ, or the bias is not one number an output.
+    """
+    types = {tensor.dtype for tensor in (x, weight, bias) if tensor is not None}
+    if len(types) > 1:
+        names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in types))
+        raise RuntimeError(f"input, weight and bias must be of one type, and are {names}")
+    if bias is not None and bias.dim() == 1 and bias.shape[0] not in (outputs, 1):
+        raise RuntimeError(f"a bias of shape {list(bias.shape)} does not fit {outputs} outputs")
+
+
 def matrix_product_output(*arguments: Any) -> Tensor | None:
-    """(n, k) times (k, m) is (n, m)."""
+    """(n, k) times (k, m) is (n, m); for `addmm` the bias comes first."""
     left, right = arguments[-2:]
+    bias = arguments[0] if len(arguments) == 3 else None
     if left.shape[1] != right.shape[0]:
         return None
+    _check_parameters(left, right, bias, outputs=right.shape[1])
     result: Tensor = left.new_empty((left.shape[0], right.shape[1]))
     return result
 
@@ -136,7 +154,8 @@ def matrix_product_output(*arguments: Any) -> Tensor | None:
 def elementwise_output(*arguments: Any, **_: Any) -> Tensor | None:
     """Shape, type and layout of the first tensor, where the others broadcast into it."""
     first, *others = (x for x in arguments if isinstance(x, Tensor))
-    return like(first) if _fits_into(first, others) else None
+    # How an expanded operand's result is laid out is a story of its own: torch tells it.
+    return like(first) if _fits_into(first, others) and 0 not in first.stride() else None
 
 
 def in_place_output(*arguments: Any, **_: Any) -> Tensor | None:
@@ -198,7 +217,7 @@ def _pooled(
     x: Tensor, kernel_size: list[int], stride: Sequence[int], padding: Sequence[int]
 ) -> Tensor | None:
     """(N, C, floor((h + 2 padding - kernel) / stride) + 1, same for w), laid out as x."""
-    if x.dim() != 4:
+    if x.dim() != 4 or any(2 * pad > min(kernel_size) for pad in padding):
         return None
     size = [
         (n + 2 * pad - kernel) // step + 1
@@ -215,6 +234,9 @@ def _pooled(
 
 def concatenation_output(tensors: list[Tensor], dim: int = 0) -> Tensor | None:
     """The sizes along `dim` added up, for tensors that agree in all others."""
+    first = tensors[0]
+    if any(x.dtype != first.dtype or x.dim() != first.dim() for x in tensors):
+        return None
     sizes = [list(tensor.shape) for tensor in tensors]
     total = sum(size.pop(dim) for size in sizes)
     if any(size != sizes[0] for size in sizes):
@@ -235,9 +257,12 @@ def mean_output(
     x: Tensor, dims: list[int] | None = None, keepdim: bool = False, **changes: Any
 ) -> Tensor | None:
     """x without (or with size 1 in) the dimensions averaged over."""
-    if dims is None or changes:
+    known = dims is not None and all(-x.dim() <= dim < x.dim() for dim in dims)
+    if dims is None or not known or changes or not x.is_floating_point():
         return None
     averaged = {dim % x.dim() for dim in dims} or set(range(x.dim()))
+    if dims and len(averaged) != len(dims):  # one of them twice
+        return None
     if keepdim:
         return x.new_empty([1 if i in averaged else n for i, n in enumerate(x.shape)])
     return x.new_empty([n for i, n in enumerate(x.shape) if i not in averaged])

@@ -11,7 +11,7 @@ import torch
 from benchbench.cases import Case, build, total_stride
 from benchbench.counting.cost import Cost, cost
 from benchbench.counting.walk import walk
-from benchbench.errors import UserError, first_line
+from benchbench.errors import UserError, first_line, is_out_of_memory
 from benchbench.runtimes.formats import dtype, memory_format, place
 
 
@@ -34,10 +34,13 @@ def complexity(case: Case) -> Cost:
                 memory_format=memory_format(case),
             )
             return cost(network, walk(network, images))
-        except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        except Exception as error:
+            if isinstance(error, UserError) or is_out_of_memory(error):
+                raise
+            kind = "" if isinstance(error, (RuntimeError, ValueError)) else type(error).__name__
             raise UserError(
                 f"model={case.name} does not accept an input of {list(case.input_shape)}: "
-                f"{first_line(error)}"
+                f"{kind + ': ' if kind else ''}{first_line(error)}"
             ) from error
 
 

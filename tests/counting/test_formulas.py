@@ -148,6 +148,40 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         walk(Function(torch.Tensor.add_), meta(1, 3), meta(2, 3))
 
 
+def test_an_expanded_operand_gives_a_dense_result() -> None:
+    def function(x: Tensor) -> Tensor:
+        return x.expand(4, 3).relu().view(12)
+
+    assert (
+        walk(Function(function), meta(1, 3)).outputs[0].shape == function(torch.zeros(1, 3)).shape
+    )
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.conv2d(x, meta(8, 4, 1, 1).bfloat16()),
+        lambda x: F.conv2d(x, meta(8, 4, 1, 1), meta(7)),
+        lambda x: F.linear(x, meta(5, 4, 4).bfloat16()[0]),
+        lambda x: F.linear(x, meta(5, 4), meta(6)),
+        lambda x: x.mean(7),
+        lambda x: x.mean((1, 1)),
+        lambda x: x.long().mean((1, 2)),
+        lambda x: F.max_pool2d(x, 2, 1, 2),
+    ],
+)
+def test_what_torch_refuses_is_refused(function: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises((RuntimeError, IndexError)):
+        walk(Function(function), meta(2, 4, 4, 4))
+
+
+def test_concatenating_types_is_promoted_as_torch_does() -> None:
+    def function(x: Tensor) -> Tensor:
+        return torch.cat((x.half(), x), 1)
+
+    assert walk(Function(function), meta(2, 3)).outputs[0].dtype == torch.float32
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
