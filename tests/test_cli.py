@@ -24,6 +24,14 @@ ROOT = Path(__file__).parents[1]
 BRIEF = ("budget.seconds=0.1", "budget.warm_up_seconds=0", "budget.min_samples=6")
 
 
+def bash(script: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a script that calls the command line."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | (variables or {})
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment
+    )
+
+
 def test_a_photograph_from_end_to_end(shell: Shell) -> None:
     """Every metric, three pictures, one record; the command repeats the run."""
     Image.fromarray(data.chelsea()).save("it's a cat (1).png")
@@ -91,13 +99,7 @@ def test_bash_completes_variants(tmp_path: Path) -> None:
     printf '%s\n' "${COMPREPLY[@]}"
     """
     path = f"{tmp_path}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)},
-    )
+    done = bash(script, {"PATH": path})
     found = done.stdout.split()
     assert found == ["model=mobilenet_v3_large", "model=mobilenet_v3_small"], done.stderr
 
@@ -163,13 +165,7 @@ def test_a_reader_that_leaves_is_no_error(output: str) -> None:
 @pytest.mark.parametrize("arguments", ["--help", "--version", "--cfg job model=resnet50"])
 def test_a_reader_that_leaves_hydras_answers_is_no_error_either(arguments: str) -> None:
     words = f"{sys.executable} -m benchbench {arguments}"
-    done = subprocess.run(
-        ["bash", "-c", f"{words} | true; echo ${{PIPESTATUS[0]}}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    done = bash(f"{words} | true; echo ${{PIPESTATUS[0]}}")
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
@@ -186,13 +182,7 @@ def test_a_reader_that_leaves_hydras_answers_is_no_error_either(arguments: str) 
 )
 def test_streams_that_are_closed_or_full(redirection: str, code: int) -> None:
     words = f"{sys.executable} -m benchbench model=resnet50 profiler=complexity plots=false"
-    done = subprocess.run(
-        ["bash", "-c", f"{words} {redirection}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    done = bash(f"{words} {redirection}")
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert "Error" not in done.stderr
@@ -203,13 +193,7 @@ def test_streams_that_are_closed_or_full(redirection: str, code: int) -> None:
 
 def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
     script = f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m benchbench model=resnet50"
-    done = subprocess.run(
-        ["bash", "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    done = bash(script)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("the working folder does not exist any more")
     assert "Traceback" not in done.stderr
