@@ -58,6 +58,7 @@ class Sweep:
     codes: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     typed: dict[str, str] = field(default_factory=dict)  # overrides as Hydra has them: as typed
+    debug: bool = False  # show tracebacks
     printed: int = 0
     kept: bool = False  # something of the job that Ctrl-C ended
     is_sweep: bool = False
@@ -75,8 +76,10 @@ class Sweep:
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run Hydra on the arguments. Returns the exit code, whatever happens."""
-    debug = "debug=true" in [argument.lower() for argument in arguments]
-    sweep = Sweep(typed={quote_free_text(argument): argument for argument in arguments})
+    sweep = Sweep(
+        typed={quote_free_text(argument): argument for argument in arguments},
+        debug="debug=true" in [argument.lower() for argument in arguments],
+    )
     try:
         _find_own_networks()
         _check_arguments(arguments)
@@ -91,7 +94,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
         sys.stdout = None  # keep the interpreter from complaining when it flushes
         return DONE
     except Exception as error:  # noqa: BLE001 - nobody above would make one line of it
-        return _report(error, debug)
+        return _report(error, sweep.debug)
     return _summary(sweep, arguments)
 
 
@@ -184,7 +187,7 @@ def _job(config: DictConfig, sweep: Sweep) -> None:
         raise _StdoutClosed from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a network may do either; go on
         sweep.failures.append(" ".join(overrides))
-        code = _report(error, bool(OmegaConf.select(config, "debug")))
+        code = _report(error, sweep.debug)
     if code == INTERRUPTED:
         sweep.kept = True
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The typed schema of a run, and the only file that sees Hydra's configuration objects."""
+"""The typed schema of a run, and the only file that reads a job's configuration object."""
 
 from __future__ import annotations
 

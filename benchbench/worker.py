@@ -196,6 +196,8 @@ def _profile(
         torch.cuda.set_device(case.device_index)  # what a bare `synchronize` waits for
     connection.send(("result", torch_environment(case)))
     for name in profilers:
+        if connection.poll():  # told to stop: what follows was not begun
+            break
         profiler = getattr(import_module(f"benchbench.profilers.{name}"), name)
         for measurement in profiler(case, budget, _beat(connection, name)):
             connection.send(("result", measurement))

@@ -111,13 +111,13 @@ def like(x: Tensor) -> Tensor:
 
 
 def convolution_multiply_adds(arguments: tuple[Any, ...], result: Tensor) -> int:
-    """Every position of the smaller map's owner times its filter: N out c2 (c1 / g) k k.
+    """Every element of the result takes one filter: (N h_out w_out c2) (c1 / g) k_h k_w.
 
-    A transposed convolution applies its filter once per input position instead.
+    In a transposed convolution every element of the input takes one instead.
     """
     conv = Convolution(*arguments)
-    positions = conv.input if conv.transposed else result
-    return positions.numel() * prod(conv.weight.shape[1:])
+    elements = conv.input if conv.transposed else result
+    return elements.numel() * prod(conv.weight.shape[1:])
 
 
 def linear_multiply_adds(arguments: tuple[Any, ...], result: Tensor) -> int:
@@ -140,7 +140,7 @@ def _check_parameters(x: Tensor, weight: Tensor, bias: Tensor | None, *, outputs
         raise RuntimeError(f"a bias of shape {list(bias.shape)} does not fit {outputs} outputs")
 
 
-def matrix_product_output(*arguments: Any) -> Tensor | None:
+def matrix_product_output(*arguments: Any, **_: Any) -> Tensor | None:
     """(n, k) times (k, m) is (n, m); for `addmm` the bias comes first."""
     left, right = arguments[-2:]
     bias = arguments[0] if len(arguments) == 3 else None
@@ -208,6 +208,7 @@ def average_pool_output(
     padding: Sequence[int] = (0,),
     ceil_mode: bool = False,
     *_: Any,
+    **__: Any,
 ) -> Tensor | None:
     """The pooled tensor; padding and divisor change its values alone."""
     return None if ceil_mode else _pooled(x, kernel_size, stride, padding)

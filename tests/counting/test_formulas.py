@@ -148,6 +148,16 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         walk(Function(torch.Tensor.add_), meta(1, 3), meta(2, 3))
 
 
+def test_keyword_arguments_change_values_and_not_shapes() -> None:
+    walked = walk(
+        Function(lambda b, x, w: torch.addmm(b, x, w, beta=0.5, alpha=2)),
+        *(meta(5), meta(3, 4), meta(4, 5)),
+    )
+    assert sum(op.multiply_adds for op in walked.executed) == 3 * 4 * 5
+    pooled = walk(Function(lambda x: F.avg_pool2d(x, 2, divisor_override=3)), meta(1, 2, 4, 4))
+    assert pooled.outputs[0].shape == (1, 2, 2, 2)
+
+
 def test_an_expanded_operand_gives_a_dense_result() -> None:
     def function(x: Tensor) -> Tensor:
         return x.expand(4, 3).relu().view(12)

@@ -1,0 +1,99 @@
+"""What people get wrong: one line on stderr, exit code 2, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Finished
+
+Cli = Callable[..., Finished]
+
+MISTAKES = {
+    "model=eficientnet_b0": ["eficientnet_b0", "efficientnet_b0", "task=list shows all"],
+    "model=resnet50 bach_size=2": ["bach_size", "batch_size"],
+    "model=resnet50 budget.secs=2": ["budget.secs", "budget.seconds"],
+    "model=resnet50 model.width=2": ["model.width", "+model.width"],
+    "model=resnet50 +model.width=2": ["width", "allowed: num_classes, repeats"],
+    "model=resnet50 batch_size=many": ["batch_size", "many", "Integer"],
+    "model=resnet50 batch_size=0": ["batch_size=0", "at least 1"],
+    "model=resnet50 seed=-1": ["seed=-1", "at least 0"],
+    "model=resnet50 seed=18446744073709551616": ["seed=18446744073709551616", "at most"],
+    "model=resnet50 +batchsize=8": ["batchsize", "batch_size"],
+    "model=resnet50 ++device.indx=1": ["device.indx", "device.index"],
+    "model=resnet50 precision=3": ["precision=3", "fp32, bf16, fp16"],
+    "model=resnet50 layout=1": ["layout=1", "contiguous, channels_last"],
+    "model=resnet50 results=": ["results=", "empty"],
+    "model=resnet50 input=": ["input=", "empty"],
+    "model=resnet50 input=~nobodyatall/x.png": ["~nobodyatall/x.png"],
+    "model=resnet50 store.url=sqlite://": ["store.url", "memory"],
+    "model=resnet50 batch_size=${nosuch}": ["nosuch"],
+    "model=resnet50,mobilenet_v2": ["model=resnet50,mobilenet_v2", "--multirun"],
+    "model=null": ["model", "task=list"],
+    "-m model=resnet50,null": ["null", "task=list"],
+    "model=efficientnet_b0 +model.num_classes=abc": ["num_classes=abc", "greater than 0"],
+    "model=resnet50 results=/proc/x": ["results=/proc/x", "cannot be written"],
+    "device=null": ["device", "cpu, cuda"],
+    "model=nosuché": ["nosuché"],
+    "model=efficientnet_b0 +model.width=0": ["width=0", "greater than 0"],
+    "model=resnet50 +model.num_classes=-5": ["num_classes=-5", "greater than 0"],
+    "model=resnet50 threads=none": ["threads=none", "all"],
+    "model=resnet50 threads=0": ["threads=0", "all"],
+    "model=resnet50 output=xml": ["output=xml", "table, json, csv"],
+    "model=resnet50 precision=int8": ["int8", "fp32, bf16, fp16"],
+    "model=resnet50 device=tpu": ["tpu", "cpu, cuda"],
+    "model=resnet50 device.type=tpu": ["tpu", "cpu, cuda"],
+    "model=resnet50 device.index=-1": ["device.index=-1", "at least 0"],
+    "model=resnet50 profiler=nosuch": ["nosuch", "complexity, default"],
+    "model=resnet50 budget=long": ["long", "quick, rigorous, standard"],
+    "model=resnet50 budget.seconds=nan": ["budget.seconds=nan"],
+    "model=resnet50 task=nosuch": ["nosuch", "crosscheck, list, profile"],
+    "model=resnet50 resolution=31": ["resolution=31", "32"],
+    "model=resnet50 input=nosuch.jpg": ["nosuch.jpg", "No such file"],
+    "model=resnet50 input=text.jpg": ["text.jpg", "not an image"],
+    "model=resnet50 results=text.jpg": ["text.jpg"],
+    "model=resnet50 store.url=sqlite:////dev/null/x.sqlite": ["/dev/null"],
+    "-m model=resnet50 results=text.jpg": ["text.jpg"],
+    "-m model=resnet50,nosuch": ["nosuch"],
+    "-m model=glob(nosuch*)": ["glob(nosuch*)", "matches nothing"],
+    "model._target_=pathlib.Path model.resolution=9": ["pathlib.Path", "nn.Module"],
+    "model._target_=torch.nn.ReLU": ["model.resolution=None"],
+    "": ["model=NAME", "task=list"],
+    "task=crosscheck": ["model=NAME"],
+    "model=resnet50 x[": ["x["],
+    "--nosuch": ["--nosuch", "--help"],
+    "--cfg nosuch": ["nosuch"],
+    "--config-name nosuch": ["nosuch"],
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_is_one_line_and_leaves_nothing(cli: Cli, line: str) -> None:
+    """Exit code 2, the offending value and the allowed ones, no traceback, no file."""
+    Path("text.jpg").write_text("no picture")
+    finished = cli(*line.split())
+    assert finished.code == 2
+    assert finished.out == ""
+    assert len(finished.err.splitlines()) == 1
+    assert "Traceback" not in finished.err
+    for part in MISTAKES[line]:
+        assert part in finished.err
+    assert [path.name for path in Path().iterdir()] == ["text.jpg"]
+
+
+def test_no_gpu_here_names_the_way_out(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    finished = cli("model=resnet50", "device=cuda")
+    assert (finished.code, finished.out) == (2, "")
+    assert "device=cuda" in finished.err
+    assert "device=cpu" in finished.err
+    assert len(finished.err.splitlines()) == 1
+
+
+def test_a_gpu_that_is_not_there_is_counted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert "there are 2 GPUs" in cli("model=resnet50", "device=cuda", "device.index=2").err
