@@ -1,11 +1,11 @@
 """EfficientNet, arXiv:1905.11946: a mobile baseline, scaled in width, depth and resolution at once.
 
-Layer facts beyond the paper: tensorflow/tpu `models/official/efficientnet`.
+Layer facts beyond the paper: tensorflow/tpu `models/official/efficientnet`, and its `lite/`
+for EfficientNet-Lite, which has no paper.
 """
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from functools import partial
 from typing import NamedTuple
@@ -13,12 +13,20 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from architectures.blocks import (
+    PADDINGS,
+    RELU6,
     SWISH,
+    SYMMETRIC,
     Classifier,
     ConvNormAct,
     InvertedResidual,
+    SqueezeExcite,
+    check_choice,
     check_positive,
+    check_probability,
+    linear_rates,
     make_divisible,
+    repeated,
     strides,
 )
 
@@ -30,6 +38,8 @@ class Stage(NamedTuple):
     channels: int
     repeats: int
 
+
+squeeze_excite = partial(SqueezeExcite, activation=SWISH)
 
 # Table 1, EfficientNet-B0
 STAGES = (
@@ -47,25 +57,25 @@ SQUEEZE_RATIO = 0.25  # of the block's input channels, before expansion
 NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
-def mbconv(in_channels: int, out_channels: int, stage: Stage, *, stride: int) -> InvertedResidual:
-    """MBConv with squeeze-excite and swish (section 4)."""
-    return InvertedResidual(
-        in_channels,
-        out_channels,
-        expanded_channels=in_channels * stage.expansion,
-        kernel_size=stage.kernel_size,
-        stride=stride,
-        squeeze_channels=max(1, int(in_channels * SQUEEZE_RATIO)),
-        norm=NORM,
-        activation=SWISH,
-        squeeze_activation=SWISH,
-    )
+def scaled(width: float, depth: float, *, lite: bool) -> list[Stage]:
+    """The stages of a scaled network. Lite leaves the first and the last as deep as they are."""
+    unscaled = (0, len(STAGES) - 1) if lite else ()
+    return [
+        stage._replace(
+            channels=make_divisible(stage.channels * width),
+            repeats=repeated(stage.repeats, 1.0 if index in unscaled else depth),
+        )
+        for index, stage in enumerate(STAGES)
+    ]
 
 
 class EfficientNet(nn.Module):
     """3x3 stem -> seven MBConv stages -> 1x1 head -> classifier: (N, 3, H, W) to (N, classes).
 
     `width` multiplies channels (rounded to multiples of 8), `depth` repeats (rounded up).
+    `lite`: ReLU6 for swish, no squeeze-excite, stem and head not scaled. `drop_connect` is the
+    rate that DropConnect's would reach one block after the last; `padding="same"` pads as
+    TensorFlow does, which its checkpoints need.
     """
 
     total_stride = 32
@@ -75,24 +85,45 @@ class EfficientNet(nn.Module):
         *,
         width: float = 1.0,
         depth: float = 1.0,
+        lite: bool = False,
         dropout: float = 0.2,
+        drop_connect: float = 0.2,
+        padding: str = SYMMETRIC,
         num_classes: int = 1000,
     ) -> None:
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
-        channels = make_divisible(STEM_CHANNELS * width)
-        self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2, norm=NORM, activation=SWISH)
+        check_probability(drop_connect=drop_connect)
+        check_choice("padding", padding, PADDINGS)
+        activation = RELU6 if lite else SWISH
+        conv = partial(ConvNormAct, norm=NORM, activation=activation, padding=padding)
+        outer_width = 1.0 if lite else width
+        channels = make_divisible(STEM_CHANNELS * outer_width)
+        self.stem = conv(3, channels, kernel_size=3, stride=2)
+        table = scaled(width, depth, lite=lite)
+        rates = iter(linear_rates(drop_connect, sum(stage.repeats for stage in table)))
         stages: OrderedDict[str, nn.Module] = OrderedDict()
-        for number, stage in enumerate(STAGES, start=1):
+        for number, stage in enumerate(table, start=1):
             blocks: list[nn.Module] = []
-            for stride in strides(stage.stride, math.ceil(stage.repeats * depth)):
-                out_channels = make_divisible(stage.channels * width)
-                blocks.append(mbconv(channels, out_channels, stage, stride=stride))
-                channels = out_channels
+            for stride in strides(stage.stride, stage.repeats):
+                expanded = channels * stage.expansion
+                squeezed = max(1, int(channels * SQUEEZE_RATIO))
+                block = InvertedResidual(
+                    channels,
+                    stage.channels,
+                    conv=conv,
+                    expanded_channels=expanded,
+                    kernel_size=stage.kernel_size,
+                    stride=stride,
+                    squeeze_excite=None if lite else squeeze_excite(expanded, squeezed),
+                    drop_rate=next(rates),
+                )
+                blocks.append(block)
+                channels = stage.channels
             stages[str(number)] = nn.Sequential(*blocks)
         self.stages = nn.Sequential(stages)
-        head_channels = make_divisible(HEAD_CHANNELS * width)
-        self.head = ConvNormAct(channels, head_channels, norm=NORM, activation=SWISH)
+        head_channels = make_divisible(HEAD_CHANNELS * outer_width)
+        self.head = conv(channels, head_channels)
         self.classifier = Classifier(head_channels, num_classes, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,25 +12,32 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from architectures.blocks import RELU6, Classifier, ConvNormAct, check_positive
+from architectures.blocks import (
+    PADDINGS,
+    RELU6,
+    SYMMETRIC,
+    Classifier,
+    ConvNormAct,
+    check_choice,
+    check_positive,
+    repeated,
+    strides,
+)
 
 
-class Pair(NamedTuple):
+class Stage(NamedTuple):
     channels: int
+    repeats: int
     stride: int
 
 
-# Table 1
-PAIRS = (
-    Pair(channels=64, stride=1),
-    Pair(channels=128, stride=2),
-    Pair(channels=128, stride=1),
-    Pair(channels=256, stride=2),
-    Pair(channels=256, stride=1),
-    Pair(channels=512, stride=2),
-    *(Pair(channels=512, stride=1) for _ in range(5)),
-    Pair(channels=1024, stride=2),
-    Pair(channels=1024, stride=1),
+# Table 1, its rows of one resolution taken together
+STAGES = (
+    Stage(channels=64, repeats=1, stride=1),
+    Stage(channels=128, repeats=2, stride=2),
+    Stage(channels=256, repeats=2, stride=2),
+    Stage(channels=512, repeats=6, stride=2),
+    Stage(channels=1024, repeats=2, stride=2),
 )
 STEM_CHANNELS = 32
 NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.0003)
@@ -39,9 +46,9 @@ NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.0003)
 class DepthwiseSeparable(nn.Sequential):
     """3x3 depthwise -> 1x1 pointwise, each with norm and ReLU6."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int, padding: str) -> None:
         super().__init__()
-        conv = partial(ConvNormAct, norm=NORM, activation=RELU6)
+        conv = partial(ConvNormAct, norm=NORM, activation=RELU6, padding=padding)
         self.depthwise = conv(
             in_channels, in_channels, kernel_size=3, stride=stride, groups=in_channels
         )
@@ -51,27 +58,38 @@ class DepthwiseSeparable(nn.Sequential):
 class MobileNetV1(nn.Module):
     """3x3 stem -> 13 depthwise separable pairs -> classifier: (N, 3, H, W) to (N, classes).
 
-    `width` multiplies every layer's channels, truncated, at least 8.
+    `width` multiplies every layer's channels, truncated, at least 8; `depth` the pairs of each
+    resolution, rounded up. `padding="same"` pads as TensorFlow does.
     """
 
     total_stride = 32
 
     def __init__(
-        self, *, width: float = 1.0, dropout: float = 0.001, num_classes: int = 1000
+        self,
+        *,
+        width: float = 1.0,
+        depth: float = 1.0,
+        dropout: float = 0.001,
+        padding: str = SYMMETRIC,
+        num_classes: int = 1000,
     ) -> None:
         super().__init__()
-        check_positive(width=width, num_classes=num_classes)
+        check_positive(width=width, depth=depth, num_classes=num_classes)
+        check_choice("padding", padding, PADDINGS)
         channels = max(int(STEM_CHANNELS * width), 8)
-        self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2, norm=NORM, activation=RELU6)
-        # A stage ends where the next pair halves the map, so that costs add up per resolution.
-        stages: list[list[nn.Module]] = [[]]
-        for pair in PAIRS:
-            if pair.stride == 2:
-                stages.append([])
-            out_channels = max(int(pair.channels * width), 8)
-            stages[-1].append(DepthwiseSeparable(channels, out_channels, stride=pair.stride))
-            channels = out_channels
-        self.stages = nn.Sequential(*(nn.Sequential(*blocks) for blocks in stages))
+        conv = partial(ConvNormAct, norm=NORM, activation=RELU6, padding=padding)
+        self.stem = conv(3, channels, kernel_size=3, stride=2)
+        stages: list[nn.Module] = []
+        for stage in STAGES:
+            pairs: list[nn.Module] = []
+            for stride in strides(stage.stride, repeated(stage.repeats, depth)):
+                out_channels = max(int(stage.channels * width), 8)
+                pairs.append(
+                    DepthwiseSeparable(channels, out_channels, stride=stride, padding=padding)
+                )
+                channels = out_channels
+            stages.append(nn.Sequential(*pairs))
+        self.stages = nn.Sequential(*stages)
         self.classifier = Classifier(channels, num_classes, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:

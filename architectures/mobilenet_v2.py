@@ -11,12 +11,16 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from architectures.blocks import (
+    PADDINGS,
     RELU6,
+    SYMMETRIC,
     Classifier,
     ConvNormAct,
     InvertedResidual,
+    check_choice,
     check_positive,
     make_divisible,
+    repeated,
     strides,
 )
 
@@ -46,39 +50,47 @@ NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.003)
 class MobileNetV2(nn.Module):
     """3x3 stem -> seven stages -> 1x1 head -> classifier: (N, 3, H, W) to (N, classes).
 
-    `width` multiplies channels; the head stays 1280 wide below 1.0.
+    `width` multiplies channels; the head stays 1280 wide below 1.0. `depth` multiplies
+    repeats, rounded up. `padding="same"` pads as TensorFlow does.
     """
 
     total_stride = 32
 
     def __init__(
-        self, *, width: float = 1.0, dropout: float = 0.2, num_classes: int = 1000
+        self,
+        *,
+        width: float = 1.0,
+        depth: float = 1.0,
+        dropout: float = 0.2,
+        padding: str = SYMMETRIC,
+        num_classes: int = 1000,
     ) -> None:
         super().__init__()
-        check_positive(width=width, num_classes=num_classes)
+        check_positive(width=width, depth=depth, num_classes=num_classes)
+        check_choice("padding", padding, PADDINGS)
+        conv = partial(ConvNormAct, norm=NORM, activation=RELU6, padding=padding)
         channels = make_divisible(STEM_CHANNELS * width)
-        self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2, norm=NORM, activation=RELU6)
+        self.stem = conv(3, channels, kernel_size=3, stride=2)
         stages: list[nn.Module] = []
         for stage in STAGES:
             blocks: list[nn.Module] = []
-            for stride in strides(stage.stride, stage.repeats):
+            for stride in strides(stage.stride, repeated(stage.repeats, depth)):
                 out_channels = make_divisible(stage.channels * width)
                 blocks.append(
                     InvertedResidual(
                         channels,
                         out_channels,
+                        conv=conv,
                         expanded_channels=channels * stage.expansion,
                         kernel_size=3,
                         stride=stride,
-                        norm=NORM,
-                        activation=RELU6,
                     )
                 )
                 channels = out_channels
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
         head_channels = make_divisible(HEAD_CHANNELS * max(1.0, width))
-        self.head = ConvNormAct(channels, head_channels, norm=NORM, activation=RELU6)
+        self.head = conv(channels, head_channels)
         self.classifier = Classifier(head_channels, num_classes, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:

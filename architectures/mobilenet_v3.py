@@ -7,7 +7,9 @@ squeeze-excite, whatever the first arXiv version's Table 2 prints.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -15,16 +17,25 @@ from torch import Tensor, nn
 from architectures.blocks import (
     HARD_SIGMOID,
     HARD_SWISH,
+    PADDINGS,
     RELU,
+    SYMMETRIC,
+    Activation,
     ConvNormAct,
     InvertedResidual,
+    SqueezeExcite,
+    check_choice,
     check_positive,
     make_divisible,
+    repeated,
 )
 
 STEM_CHANNELS = 16
 SQUEEZE_RATIO = 0.25  # of the expanded channels, unlike EfficientNet and MnasNet
 NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.003)
+
+
+squeeze_excite = partial(SqueezeExcite, activation=RELU, gate=HARD_SIGMOID)
 
 
 class Block(NamedTuple):
@@ -86,54 +97,103 @@ SPECIFICATIONS = {
 }
 
 
-def inverted_residual(in_channels: int, block: Block) -> InvertedResidual:
+def scaled(
+    blocks: Sequence[Block], width: float, depth: float, *, stem_channels: int
+) -> list[Block]:
+    """The blocks of a scaled network. A stage is the blocks of one output width.
+
+    Expansions follow from the ratio to the block's input, as in slim; a deeper stage repeats
+    its last block, a shallower one leaves the last ones out.
+    """
+    in_channels, in_scaled = STEM_CHANNELS, stem_channels
+    result: list[Block] = []
+    for channels, rows in groupby(blocks, key=lambda block: block.channels):
+        stage = list(rows)
+        count = repeated(len(stage), depth)
+        for block in (stage + stage[-1:] * count)[:count]:
+            # The copy of a stage's only block does not stride, and reads what it writes.
+            stride = block.stride if in_channels != channels or block is stage[0] else 1
+            expanded = make_divisible(in_scaled * block.expanded / in_channels)
+            in_channels, in_scaled = channels, make_divisible(channels * width)
+            result.append(block._replace(expanded=expanded, channels=in_scaled, stride=stride))
+    return result
+
+
+def simplified(block: Block) -> Block:
+    """The block without what some accelerators are slow at: 5x5, hard-swish, squeeze-excite."""
+    return block._replace(kernel_size=3, squeeze=NO, hard_swish=RE)
+
+
+def inverted_residual(in_channels: int, block: Block, *, padding: str) -> InvertedResidual:
     """The block of figure 4, squeeze-excite after the depthwise activation."""
+    conv = partial(
+        ConvNormAct,
+        norm=NORM,
+        activation=HARD_SWISH if block.hard_swish else RELU,
+        padding=padding,
+    )
+    squeezed = make_divisible(block.expanded * SQUEEZE_RATIO)
     return InvertedResidual(
         in_channels,
         block.channels,
+        conv=conv,
         expanded_channels=block.expanded,
         kernel_size=block.kernel_size,
         stride=block.stride,
-        squeeze_channels=make_divisible(block.expanded * SQUEEZE_RATIO) if block.squeeze else None,
-        norm=NORM,
-        activation=HARD_SWISH if block.hard_swish else RELU,
-        squeeze_activation=RELU,
-        gate=HARD_SIGMOID,
+        squeeze_excite=squeeze_excite(block.expanded, squeezed) if block.squeeze else None,
     )
 
 
 class MobileNetV3(nn.Module):
     """3x3 stem -> blocks -> 1x1 head -> pool -> hidden linear -> classifier.
 
-    (N, 3, H, W) to (N, classes); `size` is "large" or "small".
+    (N, 3, H, W) to (N, classes); `size` is "large" or "small". `width` multiplies all channels
+    but the hidden linear layer's, which it only widens, and the stem's if `stem_channels` says
+    so; `depth` the blocks of each stage, rounded up. `minimalistic`: 3x3 and ReLU only, no squeeze-excite.
     """
 
     total_stride = 32
 
     def __init__(
-        self, *, size: str = "large", dropout: float = 0.2, num_classes: int = 1000
+        self,
+        *,
+        size: str = "large",
+        width: float = 1.0,
+        depth: float = 1.0,
+        stem_channels: int | None = None,
+        minimalistic: bool = False,
+        dropout: float = 0.2,
+        padding: str = SYMMETRIC,
+        num_classes: int = 1000,
     ) -> None:
         super().__init__()
-        check_positive(num_classes=num_classes)
-        if size not in SPECIFICATIONS:
-            raise ValueError(f"size={size!r}: allowed are {', '.join(SPECIFICATIONS)}")
+        check_positive(width=width, depth=depth, num_classes=num_classes)
+        check_choice("size", size, SPECIFICATIONS)
+        check_choice("padding", padding, PADDINGS)
         specification = SPECIFICATIONS[size]
-        channels = STEM_CHANNELS
-        self.stem = ConvNormAct(
-            3, channels, kernel_size=3, stride=2, norm=NORM, activation=HARD_SWISH
-        )
+        channels = make_divisible(STEM_CHANNELS * width) if stem_channels is None else stem_channels
+        table = scaled(specification.blocks, width, depth, stem_channels=channels)
+        if minimalistic:
+            table = [simplified(block) for block in table]
+        activation = RELU if minimalistic else HARD_SWISH
+        conv = partial(ConvNormAct, norm=NORM, activation=activation, padding=padding)
+        self.stem = conv(3, channels, kernel_size=3, stride=2)
         # A stage ends where the next block halves the map, so that costs add up per resolution.
         stages: list[list[nn.Module]] = [[]]
-        for block in specification.blocks:
+        for block in table:
             if block.stride == 2 and stages[-1]:
                 stages.append([])
-            stages[-1].append(inverted_residual(channels, block))
+            stages[-1].append(inverted_residual(channels, block, padding=padding))
             channels = block.channels
         self.stages = nn.Sequential(*(nn.Sequential(*blocks) for blocks in stages))
-        head_channels = specification.blocks[-1].expanded
-        self.head = ConvNormAct(channels, head_channels, norm=NORM, activation=HARD_SWISH)
+        head_channels = make_divisible(specification.blocks[-1].expanded * width)
+        self.head = conv(channels, head_channels)
         self.classifier = LateExpansion(
-            head_channels, num_classes, hidden=specification.last_channels, dropout=dropout
+            head_channels,
+            num_classes,
+            hidden=make_divisible(specification.last_channels * max(1.0, width)),
+            activation=activation,
+            dropout=dropout,
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -142,12 +202,20 @@ class MobileNetV3(nn.Module):
 
 
 class LateExpansion(nn.Module):
-    """mean over space -> linear -> hard-swish -> dropout -> linear (figure 5)."""
+    """mean over space -> linear -> activation -> dropout -> linear (figure 5)."""
 
-    def __init__(self, in_channels: int, num_classes: int, *, hidden: int, dropout: float) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        hidden: int,
+        activation: Activation,
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.hidden = nn.Linear(in_channels, hidden)
-        self.act = HARD_SWISH()
+        self.act = activation()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(hidden, num_classes)
 

@@ -38,6 +38,12 @@ PREPROCESSING = {
     "efficientnet": Preprocessing(
         IMAGENET_MEAN, IMAGENET_STD, interpolation="bicubic", crop_ratio=None
     ),
+    # tensorflow/tpu models/official/efficientnet/lite/efficientnet_lite_builder.py
+    "efficientnet_lite": Preprocessing(
+        (127.0,) * 3, (128.0,) * 3, interpolation="bicubic", crop_ratio=None
+    ),
+    # google/automl efficientnetv2/preprocessing.py
+    "efficientnet_v2": Preprocessing((128.0,) * 3, (128.0,) * 3, crop_ratio=1.0, square=False),
     # tensorflow/models research/slim/preprocessing/inception_preprocessing.py
     "inception": Preprocessing((127.5,) * 3, (127.5,) * 3, square=False),
     # torchvision's reference: resize the shorter side to 256, crop 224

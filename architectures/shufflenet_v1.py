@@ -13,7 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.blocks import Classifier, ConvNormAct, check_positive
+from architectures.blocks import (
+    Classifier,
+    ConvNormAct,
+    check_positive,
+    make_divisible,
+    repeated,
+    strides,
+)
 
 STAGE_REPEATS = (4, 8, 4)  # Table 1
 
@@ -58,8 +65,27 @@ class Unit(nn.Module):
         return torch.cat((self.pool(x), F.relu_(branch)), dim=1)
 
 
+def check_groups(groups: int, stem_channels: int, stage_channels: Sequence[int]) -> None:
+    """Refuse channels that the grouped convolutions cannot share out.
+
+    Raises:
+        ValueError: the first that does not fit; a stage's bottleneck is a quarter of it.
+    """
+    if stem_channels % groups:
+        raise ValueError(f"stem_channels={stem_channels}: must be a multiple of groups={groups}")
+    for channels in stage_channels:
+        if channels % (4 * groups):
+            raise ValueError(
+                f"stage_channels={channels}: must be a multiple of 4 x groups={groups}"
+            )
+
+
 class ShuffleNetV1(nn.Module):
-    """3x3 stem -> max-pool -> three stages of units -> classifier: (N, 3, H, W) to (N, classes)."""
+    """3x3 stem -> max-pool -> three stages of units -> classifier: (N, 3, H, W) to (N, classes).
+
+    `width` multiplies all channels, to multiples of 4 x groups (of groups in the stem), `depth`
+    the units of each stage, rounded up.
+    """
 
     total_stride = 32
 
@@ -69,28 +95,34 @@ class ShuffleNetV1(nn.Module):
         groups: int = 3,
         stem_channels: int = 24,
         stage_channels: Sequence[int] = (240, 480, 960),
+        width: float = 1.0,
+        depth: float = 1.0,
         num_classes: int = 1000,
     ) -> None:
         super().__init__()
-        check_positive(groups=groups, num_classes=num_classes)
+        check_positive(groups=groups, width=width, depth=depth, num_classes=num_classes)
+        if width != 1:
+            stem_channels = make_divisible(stem_channels * width, groups)
+            stage_channels = [make_divisible(c * width, 4 * groups) for c in stage_channels]
+        check_groups(groups, stem_channels, stage_channels)
         channels = stem_channels
         self.stem = ConvNormAct(3, channels, kernel_size=3, stride=2)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         stages: list[nn.Module] = []
-        for number, (width, repeats) in enumerate(zip(stage_channels, STAGE_REPEATS, strict=True)):
+        for out_channels, repeats in zip(stage_channels, STAGE_REPEATS, strict=True):
             units: list[nn.Module] = []
-            for index in range(repeats):
-                first = number == 0 and index == 0  # too few input channels to group (section 3.2)
+            for stride in strides(2, repeated(repeats, depth)):
+                first = not (stages or units)  # too few input channels to group (section 3.2)
                 units.append(
                     Unit(
                         channels,
-                        width,
-                        stride=2 if index == 0 else 1,
+                        out_channels,
+                        stride=stride,
                         groups=groups,
                         first_groups=1 if first else groups,
                     )
                 )
-                channels = width
+                channels = out_channels
             stages.append(nn.Sequential(*units))
         self.stages = nn.Sequential(*stages)
         self.classifier = Classifier(channels, num_classes, bias=False)
