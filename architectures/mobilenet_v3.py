@@ -99,24 +99,24 @@ SPECIFICATIONS = {
 
 def scaled(
     blocks: Sequence[Block], width: float, depth: float, *, stem_channels: int
-) -> list[Block]:
-    """The blocks of a scaled network. A stage is the blocks of one output width.
+) -> list[list[Block]]:
+    """The stages of a scaled network: a stage is the blocks of one output width.
 
     Expansions follow from the ratio to the block's input, as in slim; a deeper stage repeats
     its last block, a shallower one leaves the last ones out.
     """
     in_channels, in_scaled = STEM_CHANNELS, stem_channels
-    result: list[Block] = []
+    stages: list[list[Block]] = []
     for channels, rows in groupby(blocks, key=lambda block: block.channels):
-        stage = list(rows)
-        count = repeated(len(stage), depth)
-        for block in (stage + stage[-1:] * count)[:count]:
-            # The copy of a stage's only block does not stride, and reads what it writes.
-            stride = block.stride if in_channels != channels or block is stage[0] else 1
+        table = list(rows)
+        count = repeated(len(table), depth)
+        stages.append([])
+        for block in (table + table[-1:] * count)[:count]:
             expanded = make_divisible(in_scaled * block.expanded / in_channels)
             in_channels, in_scaled = channels, make_divisible(channels * width)
-            result.append(block._replace(expanded=expanded, channels=in_scaled, stride=stride))
-    return result
+            stride = 1 if stages[-1] else block.stride  # also of a repeated first block
+            stages[-1].append(block._replace(expanded=expanded, channels=in_scaled, stride=stride))
+    return stages
 
 
 def simplified(block: Block) -> Block:
@@ -148,8 +148,9 @@ class MobileNetV3(nn.Module):
     """3x3 stem -> blocks -> 1x1 head -> pool -> hidden linear -> classifier.
 
     (N, 3, H, W) to (N, classes); `size` is "large" or "small". `width` multiplies all channels
-    but the hidden linear layer's, which it only widens, and the stem's if `stem_channels` says
-    so; `depth` the blocks of each stage, rounded up. `minimalistic`: 3x3 and ReLU only, no squeeze-excite.
+    but the hidden linear layer's, which it only widens, and the stem's where `stem_channels`
+    says how many; `depth` the blocks of each stage, rounded up. `minimalistic`: 3x3 and ReLU
+    only, no squeeze-excite.
     """
 
     total_stride = 32
@@ -173,19 +174,17 @@ class MobileNetV3(nn.Module):
         specification = SPECIFICATIONS[size]
         channels = make_divisible(STEM_CHANNELS * width) if stem_channels is None else stem_channels
         table = scaled(specification.blocks, width, depth, stem_channels=channels)
-        if minimalistic:
-            table = [simplified(block) for block in table]
         activation = RELU if minimalistic else HARD_SWISH
         conv = partial(ConvNormAct, norm=NORM, activation=activation, padding=padding)
         self.stem = conv(3, channels, kernel_size=3, stride=2)
-        # A stage ends where the next block halves the map, so that costs add up per resolution.
-        stages: list[list[nn.Module]] = [[]]
-        for block in table:
-            if block.stride == 2 and stages[-1]:
-                stages.append([])
-            stages[-1].append(inverted_residual(channels, block, padding=padding))
-            channels = block.channels
-        self.stages = nn.Sequential(*(nn.Sequential(*blocks) for blocks in stages))
+        stages: list[nn.Module] = []
+        for stage in table:
+            blocks: list[nn.Module] = []
+            for row in map(simplified, stage) if minimalistic else stage:
+                blocks.append(inverted_residual(channels, row, padding=padding))
+                channels = row.channels
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.Sequential(*stages)
         head_channels = make_divisible(specification.blocks[-1].expanded * width)
         self.head = conv(channels, head_channels)
         self.classifier = LateExpansion(

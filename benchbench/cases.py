@@ -7,13 +7,15 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from benchbench.config import Settings
+from architectures.scaling import Scale, compound
+from benchbench import weights
+from benchbench.config import ScaleSettings, Settings, model_settings
 from benchbench.errors import UserError, first_line, is_out_of_memory, unknown
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class Case:
     input: str
     preprocessing: str
     seed: int
+    weights: str | None = None  # the path of a checkpoint
+    weights_format: str = "auto"
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -66,16 +70,21 @@ def from_settings(settings: Settings, name: str) -> Case:
     target = model.get("_target_")
     if not target:
         raise UserError("no network: say model=NAME (task=list shows them all)")
-    resolution = settings.resolution or model.get("resolution")
+    resolution = model.get("resolution")
     if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 1:
-        raise UserError(f"model.resolution={resolution}: must be a whole number of pixels")
+        if settings.resolution is None:
+            raise UserError(f"model.resolution={resolution}: must be a whole number of pixels")
+        resolution = settings.resolution
     arguments = {key: value for key, value in model.items() if key not in NOT_ARGUMENTS}
     _refuse_nested_targets(arguments)
+    scale = _scale(settings.scale)
+    arguments |= _scaled(str(target), arguments, scale)
     return Case(
         name=name,
         target=str(target),
         arguments=arguments,
-        resolution=resolution,
+        # A resolution that was asked for is final.
+        resolution=settings.resolution or max(1, round(resolution * scale.resolution)),
         batch_size=settings.batch_size,
         device=settings.device.type,
         device_index=settings.device.index,
@@ -86,7 +95,46 @@ def from_settings(settings: Settings, name: str) -> Case:
         input=settings.input,
         preprocessing=_preprocessing(str(model.get("preprocessing", DEFAULT_PREPROCESSING))),
         seed=settings.seed,
+        weights=settings.weights,
+        weights_format=settings.weights_format,
     )
+
+
+def case_of_variant(case: Case, name: str) -> Case:
+    """Another variant, executed as `case` is, without its weights."""
+    model = model_settings(name)
+    return replace(
+        case,
+        name=name,
+        target=model["_target_"],
+        arguments={key: value for key, value in model.items() if key not in NOT_ARGUMENTS},
+        resolution=model["resolution"],
+        weights=None,
+    )
+
+
+def _scale(scale: ScaleSettings) -> Scale:
+    return Scale(scale.width, scale.depth, scale.resolution) * compound(scale.phi)
+
+
+def _scaled(target: str, arguments: Mapping[str, Any], scale: Scale) -> dict[str, float]:
+    """The network's own width and depth times the factors that are not 1.
+
+    Raises:
+        UserError: the network's class has no such argument, or it is no number.
+    """
+    scaled = {}
+    for key in ("width", "depth"):
+        factor = getattr(scale, key)
+        if factor == 1:
+            continue
+        if key not in inspect.signature(import_network(target)).parameters:
+            raise UserError(f"scale.{key}={factor:g}: {target} has no argument {key!r}")
+        own = arguments.get(key, 1.0)
+        if not isinstance(own, (int, float)):
+            raise UserError(f"model.{key}={own}: must be a number to be scaled")
+        scaled[key] = own * factor
+    return scaled
 
 
 def thread_count(threads: str) -> int:
@@ -111,13 +159,15 @@ def cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def build(case: Case, device: str) -> nn.Module:
-    """The network of a case on `device`, in eval mode, freshly and reproducibly initialised.
+def build(case: Case, device: str, *, load_weights: bool = True) -> nn.Module:
+    """The network of a case on `device`, in eval mode, with its weights.
 
-    On `meta` nothing is initialised: B7 is built in 60 ms.
+    These are a checkpoint's, else freshly and reproducibly initialised. On `meta` nothing is
+    initialised or read: B7 is built in 60 ms.
 
     Raises:
-        UserError: the target is no nn.Module class, or refuses its arguments.
+        UserError: the target is no nn.Module class, or refuses its arguments, or the
+            checkpoint does not fit.
     """
     import torch
 
@@ -125,7 +175,9 @@ def build(case: Case, device: str) -> nn.Module:
     _check_arguments(network_class, case)
     torch.manual_seed(case.seed)
     try:
-        if device == "meta":
+        if case.weights is not None and load_weights:
+            network = _build_with_weights(network_class, case, device)
+        elif device == "meta":
             network = _build_on_meta(network_class, case.arguments)
         else:
             network = network_class(**case.arguments).to(torch.device(device))
@@ -221,6 +273,24 @@ def _build_on_meta(network_class: type[nn.Module], arguments: Mapping[str, Any])
         # The constructor reads values (a schedule by `linspace(...).item()`, say), which
         # `meta` does not have.
         return network_class(**arguments).to("meta")
+
+
+def _build_with_weights(network_class: type[nn.Module], case: Case, device: str) -> nn.Module:
+    """On `meta` first: the checkpoint's tensors become the network's, and none is held twice."""
+    from architectures.checkpoints import set_norm_eps
+
+    assert case.weights is not None
+    tensors = weights.read(weights.weights_path(case.weights), shapes_only=device == "meta")
+    network = _build_on_meta(network_class, case.arguments)
+    source = weights.recognise(network, case.weights, case.weights_format, case.arguments, tensors)
+    if source.arguments != case.arguments:
+        network = _build_on_meta(network_class, source.arguments)
+    if device != "meta" and not weights.fill(network, source, tensors):
+        network = network_class(**source.arguments)
+        weights.fill(network, source, tensors)
+    if source.norm_eps is not None:
+        set_norm_eps(network, source.norm_eps)
+    return network.to(device)
 
 
 @contextmanager

@@ -196,7 +196,8 @@ def _job(config: DictConfig, sweep: Sweep) -> None:
 
 def model_name(overrides: Sequence[str], choice: str | None) -> str:
     """What reports call the network: the variant, and in brackets what was changed in it."""
-    changes = [item.lstrip("+~") for item in overrides if item.lstrip("+~").startswith("model.")]
+    typed = [item.lstrip("+~") for item in overrides]
+    changes = [item for item in typed if item.startswith(("model.", "scale."))]
     targets = [item.partition("=")[2] for item in changes if item.startswith("model._target_=")]
     name = targets[-1].rpartition(".")[2] if targets else (choice or "")
     kept = [item.removeprefix("model.") for item in changes if "_target_" not in item]

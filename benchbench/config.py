@@ -15,6 +15,7 @@ from benchbench.errors import UserError, unknown
 OUTPUTS = ("table", "json", "csv")
 LAYOUTS = ("contiguous", "channels_last")
 PRECISIONS = ("fp32", "bf16", "fp16")
+WEIGHTS_FORMATS = ("auto", "torchvision", "timm", "official", "lite_pytorch")
 
 
 @dataclass
@@ -57,6 +58,16 @@ class StoreSettings:
 
 
 @dataclass
+class ScaleSettings:
+    """Factors on the network as its variant says it; `phi` is the compound coefficient."""
+
+    width: float = 1.0
+    depth: float = 1.0
+    resolution: float = 1.0
+    phi: float = 0.0
+
+
+@dataclass
 class Settings:
     """What one job was asked to do. Not frozen: Hydra cannot compose frozen classes."""
 
@@ -67,6 +78,9 @@ class Settings:
     profiler: ProfilerSettings = field(default_factory=ProfilerSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    scale: ScaleSettings = field(default_factory=ScaleSettings)
+    weights: str | None = None  # the path of a checkpoint; None: random ones
+    weights_format: str = "auto"
     precision: str = "fp32"
     layout: str = "contiguous"
     batch_size: int = 1
@@ -137,8 +151,14 @@ def _refuse_added_keys(config: DictConfig) -> None:
                     raise unknown("key", f"{name}.{key}", allowed)
 
 
+LARGEST_PHI = 16  # 65,536 times the multiply-adds
 _RANGES = {"batch_size": (1, 2**62), "resolution": (1, 2**31), "seed": (0, 2**63 - 1)}
-_ALLOWED = {"output": OUTPUTS, "layout": LAYOUTS, "precision": PRECISIONS}
+_ALLOWED = {
+    "output": OUTPUTS,
+    "layout": LAYOUTS,
+    "precision": PRECISIONS,
+    "weights_format": WEIGHTS_FORMATS,
+}
 
 
 def _check(value: Settings) -> None:
@@ -150,8 +170,8 @@ def _check(value: Settings) -> None:
     for key, allowed in _ALLOWED.items():
         if getattr(value, key) not in allowed:
             raise UserError(f"{key}={getattr(value, key)}: allowed are {', '.join(allowed)}")
-    for key in ("results", "input"):
-        if not getattr(value, key):
+    for key in ("results", "input", "weights"):
+        if getattr(value, key) == "":
             raise UserError(f"{key}= is empty: it must be a path")
     _check_groups(value)
 
@@ -161,6 +181,13 @@ def _check_groups(value: Settings) -> None:
         raise UserError(f"device.index={value.device.index}: must be at least 0")
     if not re.fullmatch(r"all|[1-9][0-9]*", value.threads):
         raise UserError(f"threads={value.threads}: allowed are a number from 1 on, and all")
+    for key in ("width", "depth", "resolution"):
+        factor = getattr(value.scale, key)
+        if not 0 < factor < float("inf"):
+            raise UserError(f"scale.{key}={factor}: must be greater than 0")
+    if not abs(value.scale.phi) <= LARGEST_PHI:
+        limits = f"-{LARGEST_PHI} to {LARGEST_PHI}"
+        raise UserError(f"scale.phi={value.scale.phi}: must be from {limits}")
     for key in ("seconds", "warm_up_seconds", "min_samples"):
         number = getattr(value.budget, key)
         if not 0 <= number < float("inf"):
@@ -180,8 +207,13 @@ def variants() -> list[Variant]:
     return [_variant(path) for path in sorted((conf_dir() / "model").glob("*.yaml"))]
 
 
+def model_settings(name: str) -> dict[str, Any]:
+    """What `model=name` sets: `_target_`, `resolution`, `preprocessing` and arguments."""
+    return _with_defaults(conf_dir() / "model" / f"{name}.yaml")
+
+
 def _variant(path: Path) -> Variant:
-    merged = _with_defaults(path)
+    merged = model_settings(path.stem)
     first_line = path.read_text(encoding="utf-8").splitlines()[0]
     return Variant(
         name=path.stem,

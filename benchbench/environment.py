@@ -19,13 +19,22 @@ from benchbench import __version__
 from benchbench.cases import Case, cores
 from benchbench.device import cpu_info, cpu_name
 
-PACKAGES = ("torch", "numpy", "fvcore", "memory-profiler", "pillow", "hydra-core", "SQLAlchemy")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "fvcore",
+    "memory-profiler",
+    "pillow",
+    "hydra-core",
+    "SQLAlchemy",
+    "safetensors",
+)
 # Vector and matrix extensions: the ones that kernels are chosen by.
 CPU_FLAG_PREFIXES = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
 VARIABLE_PREFIXES = ("OMP_", "MKL_", "KMP_", "GOMP_", "DNNL_", "ONEDNN_", "MALLOC_", "PYTORCH_")
 VARIABLES = ("LD_PRELOAD", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
-# What git knows of the working folder says where code came from, not how fast it runs here.
-NOT_IN_FINGERPRINT = ("git", "fingerprint")
+# Where code and weights came from does not say how fast they run here.
+NOT_IN_FINGERPRINT = ("git", "weights", "fingerprint")
 
 
 def machine_environment() -> dict[str, Any]:

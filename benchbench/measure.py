@@ -10,6 +10,7 @@ from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.environment import machine_environment
 from benchbench.inputs import check_image
 from benchbench.measurements import Layer, Measurement, absent
+from benchbench.nearest import check_weights
 from benchbench.worker import Interrupted, Progress, run
 
 # Profilers that share a fresh process, in the order they run in. Memory has its own, because
@@ -45,6 +46,9 @@ def measure(
     """
     measured = Measured(case, machine_environment())
     check_image(case)
+    checked = check_weights(case)
+    if checked is not None:
+        measured.environment["weights"] = checked
     from benchbench.device import check_device
     from benchbench.profilers.complexity import complexity
     from benchbench.profilers.fvcore import LARGEST_MULTIPLY_ADDS, TOO_LARGE

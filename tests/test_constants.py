@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 from torch import nn
-from variants import NAMES, variant
+from variants import NETWORKS, variant
 
 from benchbench.cases import build
 
@@ -47,6 +47,20 @@ EXPECTED = {
         "inception",
         {"ReLU": 3 + 2 + 9, "Hardswish": 8 + 8 + 1 + 1 + 1, "Hardsigmoid": 9},
     ),
+    # As B0 without the 16 squeeze-excites and with ReLU6.
+    "efficientnet_lite0": Constants(*TPU, 0.2, "efficientnet_lite", {"ReLU6": 1 + 1 + 15 + 16}),
+    # Fused: one block without expansion, 2 + 2 with one activation; 16 MBConv with three each.
+    "efficientnet_v2_b0": Constants(
+        1e-3, 0.1, 0.2, "efficientnet", {"SiLU": 1 + 1 + 1 + 4 + 3 * 16, "Sigmoid": 16}
+    ),
+    # Table 1 without hard-swish and squeeze-excite.
+    "mobilenet_v3_large_minimalistic": Constants(
+        *SLIM, 0.2, "inception", {"ReLU": 1 + 1 + 1 + 14 + 15}
+    ),
+    # 15 blocks, 10 of them with squeeze-excite, no dropout.
+    "mnasnet_small": Constants(
+        *TPU, 0.0, "efficientnet", {"ReLU": 1 + 1 + 14 + 15 + 10, "Sigmoid": 10}
+    ),
     # 16 blocks, 8 of them with squeeze-excite; B1: 17 blocks, none.
     "mnasnet_a1": Constants(*TPU, 0.2, "efficientnet", {"ReLU": 1 + 1 + 15 + 16 + 8, "Sigmoid": 8}),
     "mnasnet_b1": Constants(*TPU, 0.2, "efficientnet", {"ReLU": 1 + 1 + 16 + 17}),
@@ -77,11 +91,26 @@ def test_constants(name: str) -> None:
     assert found == EXPECTED[name]
 
 
-# arXiv:1905.11946's code: dropout by variant.
-DROPOUT = {"b0": 0.2, "b1": 0.2, "b2": 0.3, "b3": 0.3, "b4": 0.4, "b5": 0.4, "b6": 0.5, "b7": 0.5}
+# tensorflow/tpu efficientnet_builder.py and lite/efficientnet_lite_builder.py, google/automl
+# effnetv2_configs.py: dropout by variant.
+DROPOUT = {
+    0.2: "b0 b1 lite0 lite1 v2_b0 v2_b1 v2_s",
+    0.3: "b2 b3 lite2 lite3 lite4 v2_b2 v2_b3 v2_m",
+    0.4: "b4 b5 v2_l v2_xl",
+    0.5: "b6 b7 b8 l2",
+}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("efficientnet")])
-def test_dropout_of_efficientnet_grows(name: str) -> None:
-    network = build(variant(name), "meta")
-    assert network.classifier.dropout.p == DROPOUT[name.removeprefix("efficientnet_")]
+def test_dropout_of_every_efficientnet() -> None:
+    expected = {f"efficientnet_{name}": p for p, row in DROPOUT.items() for name in row.split()}
+    names = [name for name in NETWORKS if name.startswith("efficientnet")]
+    assert {name: build(variant(name), "meta").classifier.dropout.p for name in names} == expected
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_lite0", "efficientnet_v2_s"])
+def test_drop_connect_grows_linearly_by_block(name: str) -> None:
+    """tensorflow/tpu efficientnet_model.py: 0.2 x index / blocks."""
+    blocks = [block for stage in build(variant(name), "meta").stages.children() for block in stage]
+    assert [block.drop_rate for block in blocks] == [
+        pytest.approx(0.2 * index / len(blocks)) for index in range(len(blocks))
+    ]

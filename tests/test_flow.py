@@ -18,11 +18,12 @@ STAGES = (
         *("benchbench.measurements", "benchbench.statistics"),
     ),
     ("benchbench.config",),
+    ("benchbench.weights",),
     ("benchbench.cases",),
     (
         *("benchbench.counting", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
-        *("benchbench.worker", "benchbench.measure"),
+        *("benchbench.worker", "benchbench.nearest", "benchbench.measure"),
     ),
     ("benchbench.records",),
     ("benchbench.store",),

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
 from hydra import compose, initialize_config_dir
 
 from benchbench.cases import Case, from_settings
 from benchbench.config import conf_dir, register, settings, variants
 
 NAMES = [variant.name for variant in variants()]
+# Resolution changes no layer: one name a network.
+NETWORKS = [name for name in NAMES if not re.search(r"_r\d+$", name)]
+GIANTS = (
+    *("efficientnet_b6", "efficientnet_b7", "efficientnet_b8", "efficientnet_l2"),
+    *("efficientnet_v2_l", "efficientnet_v2_xl", "shufflenet_v2_164_se"),
+    *(name for name in NETWORKS if name.startswith("amoebanet")),
+)
+
+
+def marked(names: Iterable[str]) -> list[Any]:
+    """Names as parameters of a test, the giants' marked slow."""
+    slow = [pytest.mark.slow]
+    return [pytest.param(name, marks=slow if name in GIANTS else []) for name in names]
 
 
 def variant(name: str, *overrides: str) -> Case:

@@ -25,6 +25,7 @@ def profile_tables(record: Record, folder: str | None) -> list[RenderableType]:
     parts: list[RenderableType] = [_title(record), _cost_table(record)]
     if record.layers:
         parts.append(_layer_table(record.layers))
+    parts += [Text(line) for line in _weights(record)]
     grade = record.quality.grade or "none"
     parts += [Text(f"quality {grade}: {'; '.join(record.quality.reasons)}")]
     parts += [Text(f"record  {record.id}")]
@@ -32,6 +33,19 @@ def profile_tables(record: Record, folder: str | None) -> list[RenderableType]:
         parts += [Text(f"folder  {folder}")]
     parts += [Text(f"repeat  {record.command}")]
     return parts
+
+
+def _weights(record: Record) -> list[str]:
+    """Whose weights they are and how they are read: nothing in the file tells the padding."""
+    found = record.environment.get("weights")
+    if not found:
+        return []
+    line = (
+        f"weights {found['file']}, as {found['format']} names them: {found['padding']} padding, "
+        f"batch-norm epsilon {found['norm_eps']}"
+    )
+    ambiguous = found["format"] == "timm" and found["padding"] == "symmetric"
+    return [f"{line}; of timm's tf_ models: +model.padding=same" if ambiguous else line]
 
 
 def describe(case: Case) -> str:
