@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
@@ -37,7 +36,7 @@ def read(path: Path, *, shapes_only: bool = False) -> dict[str, Tensor]:
     device = "meta" if shapes_only else "cpu"
     try:
         content = _safetensors(path, device) if _is_safetensors(path) else _torch(path, device)
-    except (UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
+    except Exception as error:  # what is no checkpoint makes the unpickler raise anything
         why = "holds objects other than tensors, which could run code"
         if "Weights only load failed" not in str(error):
             why = str(error).strip().split("\n")[0] or type(error).__name__

@@ -16,7 +16,7 @@ class Scale(NamedTuple):
     depth: float = 1.0
     resolution: float = 1.0
 
-    def __mul__(self, other: object) -> Scale:  # type: ignore[override]
+    def __mul__(self, other: object) -> Scale:
         if not isinstance(other, Scale):
             return NotImplemented
         return Scale(*(a * b for a, b in zip(self, other, strict=True)))

@@ -55,14 +55,14 @@ def test_drop_connect_keeps_the_expectation() -> None:
 
 
 def test_drop_connect_leaves_x_where_the_branch_is_dropped() -> None:
-    block = Residual(OrderedDict(double=Double()), residual=True, drop_rate=0.5)
+    block = Residual(OrderedDict(twice=Double()), residual=True, drop_rate=0.5)
     images = torch.ones(64, 1, 1, 1)
     assert set(block.train()(images).flatten().tolist()) == {1.0, 1.0 + 2.0 / 0.5}
     assert block.eval()(images).unique().tolist() == [3.0]
 
 
 def test_a_block_without_residual_is_never_dropped() -> None:
-    block = Residual(OrderedDict(double=Double()), residual=False, drop_rate=0.9).train()
+    block = Residual(OrderedDict(twice=Double()), residual=False, drop_rate=0.9).train()
     assert block(torch.ones(64, 1, 1, 1)).unique().tolist() == [2.0]
 
 
