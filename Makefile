@@ -28,6 +28,7 @@ format: .venv/.installed-test
 
 readme: .venv/.installed-test
 	.venv/bin/python tests/readme.py
+	.venv/bin/python tests/zoo.py
 
 bench-count: .venv/.installed-test
 	.venv/bin/python tests/benchmarks/count.py
