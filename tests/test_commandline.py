@@ -146,9 +146,10 @@ def test_crosscheck_explains_every_operator(cli: Cli) -> None:
 def test_list_shows_every_variant_and_choice(cli: Cli) -> None:
     document = cli("task=list", "output=json").document
     assert [variant["name"] for variant in document["variants"]] == NAMES
-    assert {family["name"]: family["variants"] for family in document["families"]}[
-        "efficientnet"
-    ] == 8
+    families = {family["name"]: family["variants"] for family in document["families"]}
+    assert families["efficientnet_v2"] == 8  # B0 to B3, S, M, L, XL
+    assert families["amoebanet"] == 4  # GPipe's sizes
+    assert sum(families.values()) == len(NAMES)
     assert document["choices"]["task"] == options("task")
     assert "cpu" in document["devices"]
     table = cli("task=list")

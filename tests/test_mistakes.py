@@ -15,7 +15,7 @@ MISTAKES = {
     "model=resnet50 bach_size=2": ["bach_size", "batch_size"],
     "model=resnet50 budget.secs=2": ["budget.secs", "budget.seconds"],
     "model=resnet50 model.width=2": ["model.width", "+model.width"],
-    "model=resnet50 +model.width=2": ["width", "allowed: num_classes, repeats"],
+    "model=resnet50 +model.lite=true": ["lite", "allowed: bottleneck, depth, num_classes, rep"],
     "model=resnet50 batch_size=many": ["batch_size", "many", "Integer"],
     "model=resnet50 batch_size=0": ["batch_size=0", "at least 1"],
     "model=resnet50 seed=-1": ["seed=-1", "at least 0"],

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from architectures.blocks import InvertedResidual
-from architectures.shufflenet_v2 import StridedUnit, Unit
+from architectures.shufflenet_v2 import Topology, Unit, WideningUnit
 from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
 from benchbench.counting.walk import walk
 
 BYTES = 4
+
+OFFICIAL = Topology(torchvision=False, squeeze_excite=False, residual=False)
 
 
 def ledgers(network: nn.Module, *shape: int) -> tuple[int, int, int]:
@@ -162,14 +164,14 @@ SHUFFLE = 2 * b * p + 2 * b * p
 
 
 def test_ledgers_of_a_shufflenet_v2_unit() -> None:
-    paper, ops, fused = ledgers(Unit(2 * b, torchvision=False), 1, 2 * b, 8, 8)
+    paper, ops, fused = ledgers(Unit(2 * b, OFFICIAL), 1, 2 * b, 8, 8)
     assert paper == BYTES * (POINTWISE + DEPTHWISE + POINTWISE)
     assert ops == BYTES * (BRANCH_OPS + CONCATENATE)
     assert fused == BYTES * (BRANCH_KERNELS + CONCATENATE)
 
 
 def test_torchvisions_unit_pays_for_its_shuffle() -> None:
-    paper, ops, fused = ledgers(Unit(2 * b, torchvision=True), 1, 2 * b, 8, 8)
+    paper, ops, fused = ledgers(Unit(2 * b, OFFICIAL._replace(torchvision=True)), 1, 2 * b, 8, 8)
     assert paper == BYTES * (POINTWISE + DEPTHWISE + POINTWISE)
     assert ops == BYTES * (BRANCH_OPS + CONCATENATE + SHUFFLE)
     assert fused == BYTES * (BRANCH_KERNELS + CONCATENATE + SHUFFLE)
@@ -186,7 +188,7 @@ def test_fused_of_a_strided_shufflenet_v2_unit() -> None:
         + ((half * q + half * rest + 4 * rest) + rest * q)
     )
     concatenate = (i * q + rest * q) + o * q
-    fused = ledgers(StridedUnit(i, o, torchvision=False), 1, i, 8, 8)[2]
+    fused = ledgers(WideningUnit(i, o, OFFICIAL, stride=2), 1, i, 8, 8)[2]
     assert fused == BYTES * (shortcut + branch + concatenate)
 
 
