@@ -44,6 +44,7 @@ class Case:
     input: str
     preprocessing: str
     seed: int
+    labels: str | None = None  # path of the labels of a folder of images
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -86,6 +87,7 @@ def from_settings(settings: Settings, name: str) -> Case:
         input=settings.input,
         preprocessing=_preprocessing(str(model.get("preprocessing", DEFAULT_PREPROCESSING))),
         seed=settings.seed,
+        labels=settings.labels,
     )
 
 
@@ -245,7 +247,16 @@ def image_path(case: Case) -> Path | None:
     Raises:
         UserError: a `~name` that is nobody's home.
     """
+    return None if case.input == "random" else expanded("input", case.input)
+
+
+def expanded(key: str, path: str) -> Path:
+    """The path that was given for a key, `~` being one's home.
+
+    Raises:
+        UserError: a `~name` that is nobody's home.
+    """
     try:
-        return None if case.input == "random" else Path(case.input).expanduser()
+        return Path(path).expanduser()
     except RuntimeError as error:
-        raise UserError(f"input={case.input}: {first_line(error)}") from error
+        raise UserError(f"{key}={path}: {first_line(error)}") from error

@@ -20,7 +20,7 @@ STAGES = (
     ("benchbench.config",),
     ("benchbench.cases",),
     (
-        *("benchbench.counting", "benchbench.inputs", "benchbench.runtimes"),
+        *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
         *("benchbench.worker", "benchbench.measure"),
     ),
