@@ -18,6 +18,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 
+class UnreadableImage(ValueError):
+    """A file that cannot be decoded; `reason` says why, without the path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.reason = reason
+
+
 class Preprocessing(NamedTuple):
     """How pixels (0 to 255) become input: region, resampling, (pixel - mean) / std, channels."""
 
@@ -27,6 +35,7 @@ class Preprocessing(NamedTuple):
     antialias: bool = True
     crop_ratio: float | None = 0.875  # None: resolution / (resolution + 32)
     square: bool = True  # of the shorter side; else of each side, which distorts
+    whole_from: int | None = None  # from this resolution on, all of the image, which distorts
     bgr: bool = False
 
 
@@ -34,16 +43,21 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 x (0.485, 0.456, 0.406)
 IMAGENET_STD = (58.395, 57.12, 57.375)  # 255 x (0.229, 0.224, 0.225)
 
 PREPROCESSING = {
-    # tensorflow/tpu models/official/efficientnet/preprocessing.py
+    # tensorflow/tpu models/official/efficientnet/preprocessing.py (its padding was 32 pixels
+    # when the checkpoints were published, and is proportional to the resolution since)
     "efficientnet": Preprocessing(
         IMAGENET_MEAN, IMAGENET_STD, interpolation="bicubic", crop_ratio=None
     ),
-    # tensorflow/tpu models/official/efficientnet/lite/efficientnet_lite_builder.py
+    # The same; pixels x 2 / 255 - 1: eval_ckpt_main.py beside it, `advprop_preprocessing`
+    "efficientnet_advprop": Preprocessing(
+        (127.5,) * 3, (127.5,) * 3, interpolation="bicubic", crop_ratio=None
+    ),
+    # The same; mean and deviation of lite/efficientnet_lite_builder.py
     "efficientnet_lite": Preprocessing(
         (127.0,) * 3, (128.0,) * 3, interpolation="bicubic", crop_ratio=None
     ),
-    # google/automl efficientnetv2/preprocessing.py
-    "efficientnet_v2": Preprocessing((128.0,) * 3, (128.0,) * 3, crop_ratio=1.0, square=False),
+    # google/automl efficientnetv2/preprocessing.py, `preprocess_for_eval`
+    "efficientnet_v2": Preprocessing((128.0,) * 3, (128.0,) * 3, crop_ratio=None, whole_from=320),
     # tensorflow/models research/slim/preprocessing/inception_preprocessing.py
     "inception": Preprocessing((127.5,) * 3, (127.5,) * 3, square=False),
     # torchvision's reference: resize the shorter side to 256, crop 224
@@ -56,34 +70,40 @@ PREPROCESSING = {
 def preprocess(path: Path, resolution: int, how: Preprocessing) -> Tensor:
     """(3, resolution, resolution), fp32.
 
+    Every step is Pillow's or NumPy's, so that threads may prepare images side by side:
+    torch's would start threads of their own in each of them.
+
     Raises:
-        ValueError: the file is not an image that can be decoded; the message says why.
+        UnreadableImage: the file is not an image that can be decoded; the message says why.
     """
     image = decode(path)
     box = crop_box(image.size, resolution, how)
     pixels = np.asarray(_resize(image, resolution, box, how), dtype=np.float32)  # (H, W, 3)
     normalised = (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
-    channels_first = torch.from_numpy(normalised).permute(2, 0, 1)
-    return (channels_first.flip(0) if how.bgr else channels_first).contiguous()
+    channels_first = normalised.transpose(2, 0, 1)
+    ordered = channels_first[::-1] if how.bgr else channels_first
+    return torch.from_numpy(np.ascontiguousarray(ordered))
 
 
 def decode(path: Path) -> Image.Image:
     """The upright RGB image in a file.
 
     Raises:
-        ValueError: there is no such file, or it is not an image, or it is truncated.
+        UnreadableImage: there is no such file, or it is not an image, or it is truncated.
     """
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is not a file")  # a pipe would be waited for
+        raise UnreadableImage(path, "is not a file")  # a pipe would be waited for
     try:
         # Pillow warns of large pictures and odd palettes; it refuses what is dangerous.
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             return _eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not an image") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableImage(path, "is not an image") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged bytes make Pillow raise any: a TypeError from a TIFF
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{path} cannot be read as an image: {reason}") from error
+        raise UnreadableImage(path, f"cannot be read as an image: {reason}") from error
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -103,6 +123,8 @@ def crop_box(
     size: tuple[int, int], resolution: int, how: Preprocessing
 ) -> tuple[float, float, float, float]:
     """Left, upper, right and lower edge of the centred region that is fed."""
+    if how.whole_from is not None and resolution >= how.whole_from:
+        return 0.0, 0.0, float(size[0]), float(size[1])
     ratio = resolution / (resolution + 32) if how.crop_ratio is None else how.crop_ratio
     width, height = (min(size), min(size)) if how.square else size
     left, upper = (size[0] - width * ratio) / 2, (size[1] - height * ratio) / 2

@@ -48,6 +48,7 @@ class Case:
     seed: int
     weights: str | None = None  # the path of a checkpoint
     weights_format: str = "auto"
+    labels: str | None = None  # path of the labels of a folder of images
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -97,6 +98,7 @@ def from_settings(settings: Settings, name: str) -> Case:
         seed=settings.seed,
         weights=settings.weights,
         weights_format=settings.weights_format,
+        labels=settings.labels,
     )
 
 
@@ -315,7 +317,16 @@ def image_path(case: Case) -> Path | None:
     Raises:
         UserError: a `~name` that is nobody's home.
     """
+    return None if case.input == "random" else expanded("input", case.input)
+
+
+def expanded(key: str, path: str) -> Path:
+    """The path that was given for a key, `~` being one's home.
+
+    Raises:
+        UserError: a `~name` that is nobody's home.
+    """
     try:
-        return None if case.input == "random" else Path(case.input).expanduser()
+        return Path(path).expanduser()
     except RuntimeError as error:
-        raise UserError(f"input={case.input}: {first_line(error)}") from error
+        raise UserError(f"{key}={path}: {first_line(error)}") from error

@@ -28,7 +28,7 @@ from benchbench.config import (
     settings,
     unknown_option,
 )
-from benchbench.errors import UserError
+from benchbench.errors import NoEvidence, UserError, printable
 from benchbench.hydra_errors import explain_hydra_error
 from benchbench.run import (
     DONE,
@@ -44,7 +44,7 @@ from benchbench.run import (
 # Values that people type as they are: Hydra's grammar would misread a path, a git hash
 # (1e5 is a number to it) or an apostrophe.
 FREE_TEXT = (
-    *("tag", "baseline", "candidate", "input", "weights", "records", "reason"),
+    *("tag", "baseline", "candidate", "input", "labels", "weights", "records", "reason"),
     *("results", "store.url"),
 )
 NOTHING = "nothing had been measured, so nothing is kept"
@@ -227,13 +227,12 @@ def _report(error: BaseException, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     _complain(explain_hydra_error(error))
-    return ERROR
+    return NO_EVIDENCE if isinstance(error, NoEvidence) else ERROR
 
 
 def _complain(line: str) -> None:
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
     with suppress(OSError):  # stderr is full: the exit code still tells
-        print(f"benchbench: {shown}", file=sys.stderr, flush=True)
+        print(f"benchbench: {printable(line)}", file=sys.stderr, flush=True)
 
 
 class SweepFolder(Callback):

@@ -40,6 +40,7 @@ class ProfilerSettings:
     fvcore: bool = False
     latency: bool = False
     memory: bool = False
+    accuracy: bool = False  # task=accuracy's, never beside others
 
 
 @dataclass
@@ -86,7 +87,8 @@ class Settings:
     batch_size: int = 1
     threads: str = "1"  # a number, or "all"
     resolution: int | None = None  # None: the network's own
-    input: str = "random"  # or the path of an image
+    input: str = "random"  # or the path of an image; for task=accuracy, of a folder of them
+    labels: str | None = None  # path of the labels of a folder without class folders
     seed: int = 0
     output: str = "table"
     tag: str | None = None
@@ -170,7 +172,7 @@ def _check(value: Settings) -> None:
     for key, allowed in _ALLOWED.items():
         if getattr(value, key) not in allowed:
             raise UserError(f"{key}={getattr(value, key)}: allowed are {', '.join(allowed)}")
-    for key in ("results", "input", "weights"):
+    for key in ("results", "input", "weights", "labels"):
         if getattr(value, key) == "":
             raise UserError(f"{key}= is empty: it must be a path")
     _check_groups(value)

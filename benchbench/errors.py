@@ -10,6 +10,10 @@ class UserError(Exception):
     """Something the user can mend. The message is one line; the exit code is 2."""
 
 
+class NoEvidence(UserError):
+    """There was nothing to measure or to judge. The exit code is 3."""
+
+
 def unknown(what: str, name: str, allowed: Iterable[str], see: str = "--help") -> UserError:
     """`name` is none of `allowed`: close matches, or all of them when they are few.
 
@@ -21,6 +25,11 @@ def unknown(what: str, name: str, allowed: Iterable[str], see: str = "--help") -
     rest = f"; {see} shows all {len(options)}" if len(options) > 12 else ""
     allowed_ones = "" if rest else f"; allowed: {', '.join(options)}"
     return UserError(f"unknown {what} {name!r}{hint}{allowed_ones}{rest}")
+
+
+def printable(text: str) -> str:
+    """A text that neither moves the cursor of a terminal nor fails to be encoded."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchbench.cases import Case
+from benchbench.cases import Case, build, total_stride
 from benchbench.config import BudgetSettings, ProfilerSettings
+from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
 from benchbench.inputs import check_image
 from benchbench.measurements import Layer, Measurement, absent
@@ -15,7 +16,7 @@ from benchbench.worker import Interrupted, Progress, run
 
 # Profilers that share a fresh process, in the order they run in. Memory has its own, because
 # what another one allocated would be counted.
-PROCESSES = (("latency", "fvcore"), ("memory",))
+PROCESSES = (("latency", "fvcore"), ("memory",), ("accuracy",))
 
 
 @dataclass
@@ -45,23 +46,15 @@ def measure(
         UserError: the case cannot be built, fed or executed here. Nothing is measured then.
     """
     measured = Measured(case, machine_environment())
-    check_image(case)
+    (read_contents if profilers.accuracy else check_image)(case)
     checked = check_weights(case)
     if checked is not None:
         measured.environment["weights"] = checked
     from benchbench.device import check_device
-    from benchbench.profilers.complexity import complexity
-    from benchbench.profilers.fvcore import LARGEST_MULTIPLY_ADDS, TOO_LARGE
 
     check_device(case)
     progress("complexity", 0.0)
-    counted = complexity(case)  # also when not asked for: it refuses what cannot run
-    if profilers.complexity:
-        measured.measurements += counted.measurements
-        measured.layers = counted.layers
-    if profilers.fvcore and counted.multiply_adds > LARGEST_MULTIPLY_ADDS:
-        measured.measurements.append(absent("flops_fvcore", TOO_LARGE))
-        profilers = ProfilerSettings(latency=profilers.latency, memory=profilers.memory)
+    profilers = _count(measured, profilers)
     processes = _processes(profilers)
     if case.device != "cpu" and not processes:
         processes = [[]]  # only to ask the device for its name
@@ -72,6 +65,28 @@ def measure(
             measured.interrupted = True
             break
     return measured
+
+
+def _count(measured: Measured, profilers: ProfilerSettings) -> ProfilerSettings:
+    """Count the case, also when nobody asked: that refuses what cannot run.
+
+    Returns the profilers that are still worth running.
+    """
+    from benchbench.profilers.complexity import check_resolution, complexity
+    from benchbench.profilers.fvcore import LARGEST_MULTIPLY_ADDS, TOO_LARGE
+
+    case = measured.case
+    if profilers.accuracy:  # an operator without a formula shall not stop it
+        check_resolution(case, total_stride(build(case, "meta")))
+        return profilers
+    counted = complexity(case)
+    if profilers.complexity:
+        measured.measurements += counted.measurements
+        measured.layers = counted.layers
+    if not profilers.fvcore or counted.multiply_adds <= LARGEST_MULTIPLY_ADDS:
+        return profilers
+    measured.measurements.append(absent("flops_fvcore", TOO_LARGE))
+    return replace(profilers, fvcore=False)
 
 
 def _processes(profilers: ProfilerSettings) -> list[list[str]]:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
-from typing import Any
+from statistics import fmean, median
+from typing import Any, NamedTuple
 
 from benchbench.metrics import METRICS
-from benchbench.statistics.intervals import Interval, median_interval
+from benchbench.statistics.intervals import (
+    Interval,
+    median_interval,
+    proportion_interval,
+)
 
 Number = int | float
+
+
+class Estimator(NamedTuple):
+    """What stands for a metric's samples, and how far it is to be trusted."""
+
+    value: Callable[[Sequence[Number]], Number]
+    interval: Callable[[Sequence[Number]], Interval | None]
+
+
+ESTIMATORS = {
+    "median": Estimator(median, median_interval),
+    "proportion": Estimator(fmean, proportion_interval),
+}
 
 
 @dataclass(frozen=True)
@@ -44,15 +61,19 @@ class Measurement:
 
     @property
     def value(self) -> Number | None:
-        """The median of the samples; an exact metric has one sample, which this returns as is."""
-        return median(self.flat) if self.flat else None
+        """The metric's estimate; an exact metric has one sample, which this returns as is."""
+        return self._estimator.value(self.flat) if self.flat else None
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % interval of the median within one process; None for exact or few samples."""
+        """The 95 % interval of the value within one process; None for exact or few samples."""
         if METRICS[self.metric].exact or len(self.samples) != 1:
             return None
-        return median_interval(self.flat)
+        return self._estimator.interval(self.flat)
+
+    @property
+    def _estimator(self) -> Estimator:
+        return ESTIMATORS[METRICS[self.metric].estimator]
 
 
 def exact(metric: str, value: Number, **details: Any) -> Measurement:

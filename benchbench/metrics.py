@@ -13,6 +13,7 @@ class Metric(NamedTuple):
     unit: str  # SI, "" for a count
     exact: bool = True  # the same however often it is taken
     lower_is_better: bool = True
+    estimator: str = "median"  # or "proportion": samples are 0 or 1, shown as percent
 
 
 METRICS: dict[str, Metric] = {
@@ -28,6 +29,8 @@ METRICS: dict[str, Metric] = {
     "peak_memory_kernel": Metric("peak memory, kernel's mark", "B", exact=False),
     "peak_memory_reserved": Metric("peak memory, reserved", "B", exact=False),
     "latency": Metric("latency", "s", exact=False),
+    "top1": Metric("top-1", "", exact=False, lower_is_better=False, estimator="proportion"),
+    "top5": Metric("top-5", "", exact=False, lower_is_better=False, estimator="proportion"),
 }
 # Which of them grow with the batch, so that a table shows them per image too.
 PER_IMAGE = (
@@ -54,8 +57,10 @@ def si(value: float, unit: str, digits: int = 4) -> str:
 
 
 def show(metric: str, value: float | None) -> str:
-    """A value as tables print it: counts in full, the rest with an SI prefix."""
+    """A value as tables print it: counts in full, proportions as percent, the rest in SI."""
     if value is None:
         return "not available"
+    if METRICS[metric].estimator == "proportion":
+        return f"{100 * value:.2f} %"
     unit = METRICS[metric].unit
     return si(value, unit) if unit else f"{value:,.0f}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbench.cases import Case, from_settings
 from benchbench.config import ProfilerSettings, Settings, options, plain, unknown_option
-from benchbench.errors import UserError
+from benchbench.errors import NoEvidence, UserError
 from benchbench.folders import check_writable
 
 if TYPE_CHECKING:
@@ -53,7 +53,12 @@ def run(settings: Settings, job: Job) -> int:
     Raises:
         UserError: the job cannot be done; nothing was written.
     """
-    tasks = {"profile": _profile, "crosscheck": _crosscheck, "list": _list}
+    tasks = {
+        "profile": _profile,
+        "crosscheck": _crosscheck,
+        "accuracy": _accuracy,
+        "list": _list,
+    }
     if settings.task.name not in tasks:
         raise unknown_option("task", settings.task.name)
     # Networks may print; stdout belongs to the report.
@@ -61,7 +66,7 @@ def run(settings: Settings, job: Job) -> int:
         result = tasks[settings.task.name](settings, job)
     _print(result, settings.output, job)
     if result.problem is not None:
-        raise UserError(result.problem)
+        raise (NoEvidence if result.exit_code == NO_EVIDENCE else UserError)(result.problem)
     return result.exit_code
 
 
@@ -126,6 +131,27 @@ def _crosscheck(settings: Settings, job: Job) -> Result:
         document,
         [{"model": case.name} | row for row in document["operators"]],
         result.exit_code,
+    )
+
+
+def _accuracy(settings: Settings, job: Job) -> Result:
+    from benchbench.experiments.accuracy import PROFILERS, judge
+    from benchbench.report.documents import accuracy_document, accuracy_row
+    from benchbench.report.tables import accuracy_tables
+
+    case = from_settings(settings, job.model_name)
+    if case.input == "random":
+        raise UserError("input=random: task=accuracy needs a folder of images, input=FOLDER")
+    if settings.plan:
+        return _plan(case, PROFILERS, settings)
+    record, interrupted = _recorded(case, PROFILERS, settings, job)
+    result = judge(record)
+    return Result(
+        accuracy_tables(record, result),
+        accuracy_document(record, result),
+        [accuracy_row(record, result)],
+        INTERRUPTED if interrupted else result.exit_code,
+        None if interrupted else result.why_none,
     )
 
 
@@ -238,5 +264,9 @@ def check_choices(settings: Settings) -> None:
     for group, name in (("device", settings.device.type), ("runtime", settings.runtime.name)):
         if name not in options(group):
             raise unknown_option(group, name)
+    if settings.labels is not None and settings.task.name != "accuracy":
+        raise UserError(f"labels={settings.labels}: only task=accuracy reads labels")
+    if settings.profiler.accuracy:
+        raise UserError("profiler.accuracy=true: it needs other input, so say task=accuracy")
     if not any(asdict(settings.profiler).values()):
         raise UserError(f"no profiler: allowed are {', '.join(options('profiler'))}")

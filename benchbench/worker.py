@@ -28,7 +28,7 @@ from benchbench.errors import UserError, first_line, is_out_of_memory
 from benchbench.measurements import Measurement
 
 SILENCE_SECONDS = 600.0  # without a sign of life from the child
-STOP_SECONDS = 10.0  # to finish the call under way after Ctrl-C
+STOP_SECONDS = 60.0  # to finish the call under way after Ctrl-C; a second one ends the wait
 PROGRESS_SECONDS = 0.25
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

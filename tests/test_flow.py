@@ -21,7 +21,7 @@ STAGES = (
     ("benchbench.weights",),
     ("benchbench.cases",),
     (
-        *("benchbench.counting", "benchbench.inputs", "benchbench.runtimes"),
+        *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
         *("benchbench.worker", "benchbench.nearest", "benchbench.measure"),
     ),

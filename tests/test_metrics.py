@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchbench.measurements import ESTIMATORS
 from benchbench.metrics import METRICS, PER_IMAGE, show, si
 
 
@@ -28,8 +29,11 @@ def test_counts_are_printed_in_full_and_absent_is_not_zero() -> None:
     assert show("multiply_adds", 385814752) == "385,814,752"
     assert show("latency", 0.0213) == "21.30 ms"
     assert show("peak_memory", None) == "not available"
+    assert (show("top1", 0.77106), show("top5", 1)) == ("77.11 %", "100.00 %")
+    assert show("top1", None) == "not available"
 
 
 def test_the_table_is_consistent() -> None:
     assert set(PER_IMAGE) <= set(METRICS)
+    assert {metric.estimator for metric in METRICS.values()} == set(ESTIMATORS)
     assert all("MAC" not in metric.label for metric in METRICS.values())

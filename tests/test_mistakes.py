@@ -27,6 +27,8 @@ MISTAKES = {
     "model=resnet50 results=": ["results=", "empty"],
     "model=resnet50 input=": ["input=", "empty"],
     "model=resnet50 input=~nobodyatall/x.png": ["~nobodyatall/x.png"],
+    "model=resnet50 labels=x": ["labels=x", "task=accuracy"],
+    "model=resnet50 profiler.accuracy=true": ["profiler.accuracy", "task=accuracy"],
     "model=resnet50 store.url=sqlite://": ["store.url", "memory"],
     "model=resnet50 batch_size=${nosuch}": ["nosuch"],
     "model=resnet50,mobilenet_v2": ["model=resnet50,mobilenet_v2", "--multirun"],

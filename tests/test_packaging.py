@@ -39,4 +39,5 @@ def test_an_installed_copy_works_away_from_the_checkout(tmp_path: Path) -> None:
     )
     assert ",385814752," in done.stdout
     assert (site / "benchbench" / "conf" / "config.yaml").is_file()
+    assert (site / "benchbench" / "datasets" / "imagenet_wordnet_ids.txt").is_file()
     assert (site / "architectures" / "efficientnet.py").is_file()

@@ -52,6 +52,41 @@ def test_no_grade_without_processes_to_compare(made: Record) -> None:
     assert "one process" in made.quality.reasons[0]
 
 
+def test_an_accuracy_is_a_mean_with_wilsons_interval() -> None:
+    """Newcombe 1998, Table I: 81 of 263."""
+    top1 = Measurement("top1", samples=((1,) * 81 + (0,) * 182,))
+    assert top1.value == pytest.approx(81 / 263)
+    assert top1.interval is not None
+    assert top1.interval[:2] == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("architectures.resnet.ResNet", "weights are random, so the accuracy is chance"),
+        ("their.Net", "weights are what their.Net starts with: if random, the accuracy is chance"),
+    ],
+)
+def test_the_quality_of_an_accuracy_says_whose_weights(
+    case: Callable[..., Case], target: str, expected: str
+) -> None:
+    top1 = Measurement("top1", samples=((1,),), details={"remarks": ["2 images are odd"]})
+    measured = Measured(case(target=target), machine_environment(), [top1])
+    made = record(measured, task="accuracy", settings={}, command="")
+    assert made.quality.grade is None
+    assert made.quality.reasons == (
+        expected,
+        "the interval is about the choice of images alone",
+        "2 images are odd",
+    )
+
+
+def test_a_record_from_before_labels_is_read(made: Record) -> None:
+    document = made.as_dict()
+    del document["case"]["labels"]
+    assert from_dict(document) == made
+
+
 def test_nonsense_is_refused(made: Record) -> None:
     twice = (*made.measurements, made.measurements[0])
     with pytest.raises(ValueError, match="each once"):

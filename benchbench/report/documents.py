@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from benchbench.experiments.accuracy import Accuracy
 from benchbench.experiments.crosscheck import Crosscheck
 from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Measurement
@@ -14,6 +15,20 @@ from benchbench.records import SCHEMA_VERSION, Record
 
 def profile_document(record: Record, folder: str | None) -> dict[str, Any]:
     """The document of a profile. Raw samples stay in the store, under `record`."""
+    layers = [asdict(layer) for layer in record.layers]
+    return _document(record) | {"layers": layers, "folder": folder}
+
+
+def accuracy_document(record: Record, result: Accuracy) -> dict[str, Any]:
+    """The document of an accuracy: that of a profile, with images for layers."""
+    return _document(record) | {
+        "images": result.images,
+        "corrupt": {"count": len(result.corrupt), "files": list(result.corrupt)},
+        "labels": {"file": record.case.labels, "from": result.labels},
+    }
+
+
+def _document(record: Record) -> dict[str, Any]:
     case = record.case
     return {
         "schema_version": record.schema_version,
@@ -28,14 +43,12 @@ def profile_document(record: Record, folder: str | None) -> dict[str, Any]:
         "input": case.input,
         "threads": case.threads,
         "metrics": {item.metric: _metric(item) for name in METRICS if (item := record.get(name))},
-        "layers": [asdict(layer) for layer in record.layers],
         "quality": asdict(record.quality),
         "environment": dict(record.environment),
         "record": record.id,
         "created": record.created,
         "tag": record.tag,
         "command": record.command,
-        "folder": folder,
     }
 
 
@@ -108,3 +121,9 @@ def profile_row(record: Record) -> dict[str, Any]:
             row[f"{column}_low"] = interval.low if interval else None
             row[f"{column}_high"] = interval.high if interval else None
     return row | {"quality": record.quality.grade, "fingerprint": record.environment["fingerprint"]}
+
+
+def accuracy_row(record: Record, result: Accuracy) -> dict[str, Any]:
+    """An accuracy as one flat row: that of a profile, and its images."""
+    counts = {"images": result.images, "corrupt": len(result.corrupt)}
+    return profile_row(record) | counts | {"labels": record.case.labels}

@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchbench.cases import Case
+from benchbench.errors import printable
+from benchbench.experiments.accuracy import Accuracy
 from benchbench.experiments.crosscheck import Crosscheck
 from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Layer, Measurement
@@ -18,21 +20,38 @@ from benchbench.metrics import METRICS, PER_IMAGE, show, si
 from benchbench.records import Record
 
 LAYERS_SHOWN = 10
+CORRUPT_SHOWN = 5
 
 
 def profile_tables(record: Record, folder: str | None) -> list[RenderableType]:
     """Cost, most expensive layers, quality, and how to repeat the run."""
-    parts: list[RenderableType] = [_title(record), _cost_table(record)]
+    parts: list[RenderableType] = [_title(record), _metric_table("cost of the network", record)]
     if record.layers:
         parts.append(_layer_table(record.layers))
-    parts += [Text(line) for line in _weights(record)]
+    return [*parts, *_closing(record, folder)]
+
+
+def _closing(record: Record, folder: str | None = None) -> list[RenderableType]:
+    """Whose weights, how good it is, where it is kept and how to repeat it."""
     grade = record.quality.grade or "none"
-    parts += [Text(f"quality {grade}: {'; '.join(record.quality.reasons)}")]
-    parts += [Text(f"record  {record.id}")]
-    if folder is not None:
-        parts += [Text(f"folder  {folder}")]
-    parts += [Text(f"repeat  {record.command}")]
-    return parts
+    lines = [*map(printable, _weights(record))]
+    lines += [printable(f"quality {grade}: {'; '.join(record.quality.reasons)}")]
+    lines += [f"record  {record.id}"]
+    lines += [] if folder is None else [f"folder  {folder}"]
+    return [Text(line) for line in [*lines, f"repeat  {record.command}"]]
+
+
+def accuracy_tables(record: Record, result: Accuracy) -> list[RenderableType]:
+    """How often the network is right, which images were left out, and why to doubt it."""
+    lines = [f"labels  {result.labels}"]
+    if result.corrupt:
+        lines += [f"corrupt {len(result.corrupt)}, left out"]
+        shown = result.corrupt[:CORRUPT_SHOWN]
+        lines += [printable(f"        {item['file']} {item['reason']}") for item in shown]
+        if len(shown) < len(result.corrupt):
+            lines += [f"        and {len(result.corrupt) - len(shown)} more"]
+    text = [Text(line) for line in lines]
+    return [_title(record), _metric_table("accuracy", record), *text, *_closing(record)]
 
 
 def _weights(record: Record) -> list[str]:
@@ -64,9 +83,9 @@ def _title(record: Record) -> Text:
     return Text.assemble((heading, "bold"), f"\n{describe(case)}")
 
 
-def _cost_table(record: Record) -> Table:
-    table = _table("cost of the network")
-    per_image = record.case.batch_size > 1
+def _metric_table(title: str, record: Record) -> Table:
+    table = _table(title)
+    per_image = record.case.batch_size > 1 and any(map(record.get, PER_IMAGE))
     table.add_column("metric")
     table.add_column("value", justify="right", no_wrap=True)
     if per_image:
@@ -83,9 +102,9 @@ def _cost_table(record: Record) -> Table:
             value = (measurement.value or 0) / record.case.batch_size
             cells.append(show(name, value) if divided else "")
         interval = measurement.interval
-        unit = METRICS[name].unit
-        cells.append(f"{si(interval.low, unit)} to {si(interval.high, unit)}" if interval else "")
-        table.add_row(*cells, escape(_origin(measurement)))
+        ends = (show(name, interval.low), show(name, interval.high)) if interval else ()
+        cells.append(" to ".join(ends))
+        table.add_row(*cells, escape(printable(_origin(measurement))))
     return table
 
 
@@ -98,8 +117,11 @@ def _origin(measurement: Measurement) -> str:
     """Where a figure comes from, or why there is none."""
     if measurement.reason is not None:
         return measurement.reason
-    if METRICS[measurement.metric].exact:
+    metric = METRICS[measurement.metric]
+    if metric.exact:
         return "counted"
+    if metric.estimator == "proportion":
+        return f"{len(measurement.flat):,} image{'s' if len(measurement.flat) > 1 else ''}"
     samples, processes = len(measurement.flat), len(measurement.samples)
     if measurement.metric != "latency":
         return "a fresh process"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchbench.cases import Case, build
 from benchbench.inputs import make_input
-from benchbench.runtimes.formats import dtype, memory_format, place
+from benchbench.runtimes.formats import feed, place
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Running(NamedTuple):
@@ -25,16 +28,28 @@ def prepare(case: Case) -> Running:
     """
     import torch
 
-    network = place(build(case, case.device_name), case)
-    images = make_input(case).to(
-        device=case.device_name, dtype=dtype(case), memory_format=memory_format(case)
+    network = load(case)
+    images = feed(make_input(case), case)
+    return Running(
+        lambda: network(images), torch.cuda.synchronize if case.device == "cuda" else _nothing
     )
 
-    def call() -> object:
+
+def load(case: Case) -> Callable[[Tensor], object]:
+    """The network of a case where the case says: a call runs it on what `feed` made.
+
+    Raises:
+        UserError: the network cannot be built.
+    """
+    import torch
+
+    network = place(build(case, case.device_name), case)
+
+    def call(images: Tensor) -> object:
         with torch.inference_mode():
             return network(images)
 
-    return Running(call, torch.cuda.synchronize if case.device == "cuda" else _nothing)
+    return call
 
 
 def _nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchbench.cases import Case
 
@@ -24,6 +24,11 @@ def place(network: nn.Module, case: Case) -> nn.Module:
     """Cast a network's weights to the case's element type and layout, where they are."""
     # The library's own annotation of `to` leaves this documented argument out.
     return network.to(dtype=dtype(case), memory_format=memory_format(case))  # type: ignore[call-overload, no-any-return]
+
+
+def feed(images: Tensor, case: Case) -> Tensor:
+    """Images as the network of a case wants them: on its device, in its element type and layout."""
+    return images.to(device=case.device_name, dtype=dtype(case), memory_format=memory_format(case))
 
 
 def set_flags() -> None:

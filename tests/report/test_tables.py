@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from benchbench.cases import Case
+from benchbench.experiments.accuracy import judge
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement, absent, exact
 from benchbench.records import Record, record
-from benchbench.report.documents import profile_document, profile_row
+from benchbench.report.documents import (
+    accuracy_document,
+    accuracy_row,
+    profile_document,
+    profile_row,
+)
 from benchbench.report.pictures import save, stage
-from benchbench.report.tables import profile_tables
+from benchbench.report.tables import accuracy_tables, profile_tables
 
 
 @pytest.fixture
@@ -77,13 +83,17 @@ repeat  python -m benchbench model=tiny
 """
 
 
-def test_the_tables_of_a_profile(made: Record) -> None:
+def printed(parts: Iterable[RenderableType]) -> list[str]:
+    """The lines of a table as a file gets them, without trailing blanks."""
     console = Console(width=140, record=True, file=Path("sink").open("w"))  # noqa: SIM115
-    for part in profile_tables(made, "results/runs/x"):
+    for part in parts:
         console.print(part, soft_wrap=isinstance(part, Text))
     console.file.close()
-    printed = [line.rstrip() for line in console.export_text().splitlines()]
-    assert printed == TABLES.splitlines()
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def test_the_tables_of_a_profile(made: Record) -> None:
+    assert printed(profile_tables(made, "results/runs/x")) == TABLES.splitlines()
 
 
 def test_the_document_of_a_profile(made: Record) -> None:
@@ -108,6 +118,89 @@ def test_a_row_has_a_column_for_what_was_not_measured(made: Record) -> None:
     assert row["latency_s"] == pytest.approx(0.0205)
     assert row["memory_access_ops_B"] is None
     assert row["flops_fvcore"] is None
+
+
+@pytest.fixture
+def accurate(case: Callable[..., Case]) -> Record:
+    """81 of 263 images right, as in Newcombe 1998; seven files are no images."""
+    files = ("\x1b[31mred.png", "b.png", "c.png", "d.png", "e.png", "f.png", "g.png")
+    details = {
+        "labels": "labels file, by file name",
+        "corrupt": [{"file": file, "reason": "is not an image"} for file in files],
+        "remarks": ["images that could not be read, left out: 7"],
+    }
+    measured = Measured(
+        case(batch_size=32, name="tiny", input="val", labels="val.txt"),
+        {"machine": {"cpu": "Imaginary CPU"}},
+        [
+            Measurement("top1", samples=((1,) * 81 + (0,) * 182,), details=details),
+            absent("top5", "the network has 3 outputs: fewer than 5"),
+        ],
+    )
+    made = record(measured, task="accuracy", settings={}, command="python -m benchbench ...")
+    return replace(made, id="R1", created="2026-01-02T03:04:05.000006+00:00")
+
+
+ACCURACY = """\
+tiny on cpu (Imaginary CPU)
+eager, fp32, input 32x3x64x64 of val, 1 thread
+accuracy
+
+ metric          value       95 % interval  from
+ ───────────────────────────────────────────────────────────────────────────────────
+ top-1         30.80 %  25.53 % to 36.62 %  263 images
+ top-5   not available                      the network has 3 outputs: fewer than 5
+
+labels  labels file, by file name
+corrupt 7, left out
+        \\x1b[31mred.png is not an image
+        b.png is not an image
+        c.png is not an image
+        d.png is not an image
+        e.png is not an image
+        and 2 more
+quality none: weights are random, so the accuracy is chance; the interval is about the choice of \
+images alone; images that could not be read, left out: 7
+record  R1
+repeat  python -m benchbench ...
+"""
+
+
+def test_the_tables_of_an_accuracy(accurate: Record) -> None:
+    assert printed(accuracy_tables(accurate, judge(accurate))) == ACCURACY.splitlines()
+
+
+def test_the_document_of_an_accuracy(accurate: Record) -> None:
+    document = accuracy_document(accurate, judge(accurate))
+    assert document["metrics"] == {
+        "top1": {
+            "value": pytest.approx(0.30798, abs=5e-6),
+            "unit": "",
+            "ci": [pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5)],
+            "samples": 263,
+            "processes": 1,
+        },
+        "top5": {
+            "value": None,
+            "unit": "",
+            "reason": "the network has 3 outputs: fewer than 5",
+        },
+    }
+    assert document["images"] == 263
+    assert document["corrupt"]["count"] == 7
+    assert document["corrupt"]["files"][1] == {"file": "b.png", "reason": "is not an image"}
+    assert document["labels"] == {"file": "val.txt", "from": "labels file, by file name"}
+
+
+def test_the_row_of_an_accuracy_goes_on_where_a_profiles_ends(
+    accurate: Record, made: Record
+) -> None:
+    row = accuracy_row(accurate, judge(accurate))
+    assert list(row)[: len(profile_row(made))] == list(profile_row(made))
+    assert row["top1"] == pytest.approx(81 / 263)
+    assert row["top1_low"] == pytest.approx(0.2553, abs=5e-5)
+    assert (row["top5"], row["images"], row["corrupt"]) == (None, 263, 7)
+    assert row["labels"] == "val.txt"
 
 
 @pytest.mark.parametrize(

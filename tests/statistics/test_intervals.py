@@ -1,11 +1,12 @@
-"""The interval of a median: known values, and coverage on data whose median is known."""
+"""Intervals of a median and a proportion: known values, and coverage of a known truth."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from benchbench.statistics.intervals import median_interval
+from benchbench.statistics.intervals import median_interval, proportion_interval
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,35 @@ def test_coverage_of_the_true_median(draw: str, n: int) -> None:
     assert expected is not None
     assert covered == pytest.approx(expected.confidence, abs=0.012)  # 3.5 standard errors
     assert covered > 0.94
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [  # Newcombe 1998, Statistics in Medicine 17:857, Table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilsons_interval_in_newcombes_examples(
+    right: int, n: int, low: float, high: float
+) -> None:
+    interval = proportion_interval([1] * right + [0] * (n - right))
+    assert interval is not None
+    assert interval[:2] == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+@pytest.mark.parametrize(
+    ("right", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (3, 7), (38555, 50000)]
+)
+def test_wilsons_interval_is_scipys(right: int, n: int, confidence: float) -> None:
+    interval = proportion_interval([1] * right + [0] * (n - right), confidence)
+    theirs = binomtest(right, n).proportion_ci(confidence, method="wilson")
+    assert interval is not None
+    assert interval[:2] == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_no_proportion_of_nothing() -> None:
+    assert proportion_interval([]) is None

@@ -1,0 +1,137 @@
+"""Top-1 and top-5 accuracy on a folder of labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchbench.cases import Case
+from benchbench.config import BudgetSettings
+from benchbench.datasets.folder import Dataset, labelled_images
+from benchbench.datasets.loader import Corrupt, Prepared, batches
+from benchbench.errors import UserError
+from benchbench.measurements import Measurement, absent
+from benchbench.profilers.beat import Beat
+from benchbench.runtimes.eager import load
+from benchbench.runtimes.formats import feed
+
+PLACES = {"top1": 1, "top5": 5}  # a label counts as found among so many best outputs
+
+
+@dataclass
+class Tally:
+    """What is known of the images so far."""
+
+    ranks: list[int] = field(default_factory=list)  # classes before the true one, by image
+    corrupt: list[Corrupt] = field(default_factory=list)
+    not_finite: int = 0
+    tied: int = 0
+
+    @property
+    def seen(self) -> int:
+        """How many images were looked at."""
+        return len(self.ranks) + len(self.corrupt)
+
+    def add(self, outputs: Tensor, labels: Tensor) -> None:
+        """Take down how a batch ranks its true classes: (N, classes) and (N,)."""
+        finite = outputs.isfinite().all(dim=1)
+        best = outputs == outputs.amax(dim=1, keepdim=True)
+        self.not_finite += int((~finite).sum())
+        self.tied += int(((best.sum(dim=1) > 1) & finite).sum())
+        last = outputs.shape[1]
+        self.ranks += ranks(outputs, labels).where(finite, last).tolist()
+
+
+def accuracy(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measurement]:
+    """One sample an image, in the order of the files: 1 where the label is among the best.
+
+    `case.threads` are the network's; images are prepared by a few others.
+
+    Raises:
+        UserError: the output is not (N, classes), or the images have no labels that fit it.
+    """
+    network = load(case)
+    probe = torch.zeros(1, *case.input_shape[1:])
+    classes = _outputs(network, probe, case).shape[1]
+    dataset = labelled_images(case, classes)
+    tally = Tally()
+    with closing(batches(dataset.images, case)) as prepared:
+        for batch in prepared:
+            tally.corrupt += [item for item in batch if isinstance(item, Corrupt)]
+            good = [item for item in batch if isinstance(item, Prepared)]
+            if good:
+                outputs = _outputs(network, torch.stack([item.pixels for item in good]), case)
+                tally.add(outputs, torch.tensor([item.label for item in good]))
+            if not beat(tally.seen / len(dataset.images)):
+                break
+    yield from _measurements(tally, dataset, classes)
+
+
+def _outputs(network: Callable[[Tensor], object], images: Tensor, case: Case) -> Tensor:
+    """What the network makes of images, (N, classes), fp32, on the CPU."""
+    outputs = network(feed(images, case))
+    if not isinstance(outputs, Tensor):
+        found = f"a {type(outputs).__name__}"
+    elif outputs.ndim != 2 or outputs.shape[0] != images.shape[0]:
+        found = str(list(outputs.shape))
+    else:
+        return outputs.cpu().float()
+    raise UserError(
+        f"model={case.name}: its output for a batch of {images.shape[0]} is {found}; "
+        f"allowed is [{images.shape[0]}, classes]"
+    )
+
+
+def ranks(outputs: Tensor, labels: Tensor) -> Tensor:
+    """How many classes come before the true one: (N, classes) and (N,) to (N,).
+
+    Of equal outputs the lower class comes first, as `argmax` has it.
+    """
+    own = outputs.gather(1, labels[:, None])
+    lower = torch.arange(outputs.shape[1]) < labels[:, None]
+    return ((outputs > own) | ((outputs == own) & lower)).sum(dim=1)
+
+
+def _measurements(tally: Tally, dataset: Dataset, classes: int) -> Iterator[Measurement]:
+    corrupt = [
+        {"file": item.path.relative_to(dataset.folder).as_posix(), "reason": item.reason}
+        for item in tally.corrupt
+    ]
+    details: dict[str, Any] = {
+        "labelled_images": len(dataset.images),
+        "labels": dataset.labels,
+        "corrupt": corrupt,
+        "remarks": [*dataset.remarks, *_remarks(tally, dataset)],
+    }
+    for metric, places in PLACES.items():
+        if not tally.ranks:
+            yield Measurement(metric, reason=_why_none(tally), details=details)
+        elif classes < places:
+            yield absent(metric, f"the network has {classes} outputs: fewer than {places}")
+        else:
+            samples = tuple(int(rank < places) for rank in tally.ranks)
+            yield Measurement(metric, samples=(samples,), details=details)
+        details = {}  # once is enough
+
+
+def _remarks(tally: Tally, dataset: Dataset) -> Iterator[str]:
+    if tally.seen < len(dataset.images):
+        yield f"images looked at: {tally.seen} of {len(dataset.images)}"
+    if tally.corrupt:
+        yield f"images that could not be read, left out: {len(tally.corrupt)}"
+    if tally.not_finite:
+        yield f"images whose output is not finite, counted as wrong: {tally.not_finite}"
+    if tally.tied:
+        yield f"images with several best outputs, the lowest class taken: {tally.tied}"
+
+
+def _why_none(tally: Tally) -> str:
+    if not tally.corrupt:
+        return "interrupted before the first batch was done"
+    path, reason = tally.corrupt[0]
+    return f"none of the images could be read ({tally.seen}); the first: {path.name} {reason}"
