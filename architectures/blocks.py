@@ -159,7 +159,9 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
         scale = self.gate(self.expand(self.act(self.reduce(scale))))
-        scaled: Tensor = x * scale
+        # In place spares a map of memory traffic. Not where a gradient is wanted: the way back
+        # of the activation before may need its output.
+        scaled: Tensor = x * scale if x.requires_grad else x.mul_(scale)
         return scaled
 
 
@@ -179,7 +181,11 @@ def linear_rates(last: float, blocks: int) -> list[float]:
 
 
 class Residual(nn.Sequential):
-    """The parts in a row, plus x where `residual`; with DropConnect while training."""
+    """The parts in a row, plus x where `residual`; with DropConnect while training.
+
+    The last part ends in a norm or in an activation whose way back needs its input alone: the
+    sum is made in its output.
+    """
 
     def __init__(
         self, parts: OrderedDict[str, nn.Module], *, residual: bool, drop_rate: float = 0.0
@@ -194,7 +200,7 @@ class Residual(nn.Sequential):
             return branch
         if self.training and self.drop_rate > 0:
             branch = drop_connect(branch, self.drop_rate)
-        return x + branch
+        return branch.add_(x)  # a norm's output, which its way back does not need
 
 
 class InvertedResidual(Residual):

@@ -98,7 +98,7 @@ def test_counts_agree_with_what_was_printed(name: str) -> None:
         assert counted[metric] == pytest.approx(printed, rel=tolerance)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_memory_ledgers_are_ordered(name: str) -> None:
     case = variant(name)
     counted = {item.metric: item.value for item in complexity(case).measurements}
