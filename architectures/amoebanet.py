@@ -213,38 +213,37 @@ class AmoebaNet(nn.Module):
             raise ValueError(f"layers={layers}: must be a multiple of 3")
         if width != 1:
             filters = max(16, round(filters * width / 16) * 16)
-        # a quarter and half of the filters in the stem, then what each group has
-        repeats = repeated(layers // 3, depth)
-        plan = [(filters // 4, True), (filters // 2, True)]
-        for group in range(3):
-            channels = filters * 2**group
-            plan += [(channels, True)] if group else []
-            plan += [(channels, False)] * repeats
         self.stem = nn.Sequential(
             nn.Conv2d(3, filters // 4, 3, stride=2, padding=1, bias=False), NORM(filters // 4)
         )
         current = previous = filters // 4
-        cells: list[nn.Module] = []
         after_reduction = False
-        for channels, reduction in plan:
-            cells.append(
-                Cell(
-                    current,
-                    previous,
-                    channels,
-                    reduction=reduction,
-                    after_reduction=after_reduction,
-                )
-            )
-            outputs = (REDUCTION if reduction else NORMAL).outputs
-            previous, current = current, channels * len(outputs)
-            after_reduction = reduction
-        self.cells = nn.ModuleList(cells)
+        stages: list[nn.Module] = []
+        for stage in plan(filters, repeated(layers // 3, depth)):
+            cells: list[nn.Module] = []
+            for channels, reduction in stage:
+                widths = (current, previous, channels)
+                cell = Cell(*widths, reduction=reduction, after_reduction=after_reduction)
+                cells.append(cell)
+                previous, current = current, channels * len(cell.genotype.outputs)
+                after_reduction = reduction
+            stages.append(nn.ModuleList(cells))
+        self.stages = nn.ModuleList(stages)
         self.classifier = Classifier(current, num_classes, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         current = previous = self.stem(x)
-        for cell in self.cells:
-            current, previous = cell(current, previous), current
+        for stage in self.stages:
+            for cell in stage.children():
+                current, previous = cell(current, previous), current
         logits: Tensor = self.classifier(F.relu(current))
         return logits
+
+
+def plan(filters: int, repeats: int) -> list[list[tuple[int, bool]]]:
+    """Each cell's channels and whether it is a reduction: the stem's two, then three groups."""
+    stages = [[(filters // 4, True), (filters // 2, True)]]
+    for group in range(3):
+        channels = filters * 2**group
+        stages.append([(channels, True)] * (group > 0) + [(channels, False)] * repeats)
+    return stages
