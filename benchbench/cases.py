@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from architectures.scaling import Scale, compound
-from benchbench import weights
 from benchbench.config import ScaleSettings, Settings, model_settings
-from benchbench.errors import UserError, first_line, is_out_of_memory, unknown
+from benchbench.errors import UserError, first_line, unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -161,36 +159,6 @@ def cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def build(case: Case, device: str, *, load_weights: bool = True) -> nn.Module:
-    """The network of a case on `device`, in eval mode, with its weights.
-
-    These are a checkpoint's, else freshly and reproducibly initialised. On `meta` nothing is
-    initialised or read: B7 is built in 60 ms.
-
-    Raises:
-        UserError: the target is no nn.Module class, or refuses its arguments, or the
-            checkpoint does not fit.
-    """
-    import torch
-
-    network_class = import_network(case.target)
-    _check_arguments(network_class, case)
-    torch.manual_seed(case.seed)
-    try:
-        if case.weights is not None and load_weights:
-            network = _build_with_weights(network_class, case, device)
-        elif device == "meta":
-            network = _build_on_meta(network_class, case.arguments)
-        else:
-            network = network_class(**case.arguments).to(torch.device(device))
-    except Exception as error:
-        if isinstance(error, UserError) or is_out_of_memory(error):
-            raise
-        message = f"{type(error).__name__}: {first_line(error)}"
-        raise UserError(f"model={case.name} cannot be built: {message}") from error
-    return network.eval()
-
-
 def import_network(target: str) -> type[nn.Module]:
     """The class at a dotted path.
 
@@ -231,12 +199,6 @@ def _resolve(target: str) -> object:
     raise UserError(f"model._target_={target}: there is no module {parts[0]!r} to import")
 
 
-def total_stride(network: nn.Module) -> int:
-    """Input pixels per pixel of the last map; 1 where the network does not say."""
-    stride = getattr(network, "total_stride", 1)
-    return stride if isinstance(stride, int) else 1
-
-
 def _preprocessing(name: str) -> str:
     from architectures.preprocessing import PREPROCESSING
 
@@ -256,61 +218,6 @@ def _refuse_nested_targets(value: object, path: str = "model") -> None:
             _refuse_nested_targets(item, f"{path}.{index}")
 
 
-def _check_arguments(network_class: type[nn.Module], case: Case) -> None:
-    parameters = inspect.signature(network_class).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    for key in case.arguments:
-        if key not in parameters:
-            raise unknown(f"argument of {case.target}", key, parameters)
-
-
-def _build_on_meta(network_class: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
-    import torch
-
-    try:
-        with torch.device("meta"), _no_initialisation():
-            return network_class(**arguments)
-    except (NotImplementedError, RuntimeError):
-        # The constructor reads values (a schedule by `linspace(...).item()`, say), which
-        # `meta` does not have.
-        return network_class(**arguments).to("meta")
-
-
-def _build_with_weights(network_class: type[nn.Module], case: Case, device: str) -> nn.Module:
-    """On `meta` first: the checkpoint's tensors become the network's, and none is held twice."""
-    from architectures.checkpoints import set_norm_eps
-
-    assert case.weights is not None
-    tensors = weights.read(weights.weights_path(case.weights), shapes_only=device == "meta")
-    network = _build_on_meta(network_class, case.arguments)
-    source = weights.recognise(network, case.weights, case.weights_format, case.arguments, tensors)
-    if source.arguments != case.arguments:
-        network = _build_on_meta(network_class, source.arguments)
-    if device != "meta" and not weights.fill(network, source, tensors):
-        network = network_class(**source.arguments)
-        weights.fill(network, source, tensors)
-    if source.norm_eps is not None:
-        set_norm_eps(network, source.norm_eps)
-    return network.to(device)
-
-
-@contextmanager
-def _no_initialisation() -> Iterator[None]:
-    """Make `torch.nn.init`'s functions return their tensor as it is: half of the time to build."""
-    from torch.nn import init
-
-    names = [name for name in vars(init) if name.endswith("_") and not name.startswith("_")]
-    originals = {name: getattr(init, name) for name in names}
-    try:
-        for name in names:
-            setattr(init, name, lambda tensor, *_, **__: tensor)
-        yield
-    finally:
-        for name, original in originals.items():
-            setattr(init, name, original)
-
-
 def image_path(case: Case) -> Path | None:
     """The image to feed, None for random input.
 
@@ -318,6 +225,16 @@ def image_path(case: Case) -> Path | None:
         UserError: a `~name` that is nobody's home.
     """
     return None if case.input == "random" else expanded("input", case.input)
+
+
+def weights_path(case: Case) -> Path:
+    """The path of a case's checkpoint.
+
+    Raises:
+        UserError: a `~name` that is nobody's home.
+    """
+    assert case.weights is not None
+    return expanded("weights", case.weights)
 
 
 def expanded(key: str, path: str) -> Path:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchbench.cases import Case, build, total_stride
+from benchbench.cases import Case
 from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
 from benchbench.inputs import check_image
 from benchbench.measurements import Layer, Measurement, absent
-from benchbench.nearest import check_weights
+from benchbench.networks import build, total_stride
+from benchbench.provenance import check_weights
 from benchbench.worker import Interrupted, Progress, run
 
 # Profilers that share a fresh process, in the order they run in. Memory has its own, because

@@ -13,7 +13,7 @@ from variants import NAMES, NETWORKS, marked, variant
 from architectures import shufflenet_v1 as v1
 from architectures import shufflenet_v2 as v2
 from architectures.blocks import make_divisible
-from benchbench.cases import build, total_stride
+from benchbench.networks import build, total_stride
 from benchbench.profilers.complexity import complexity
 
 COUNTS = Path(__file__).parent / "reference" / "computed_counts.csv"

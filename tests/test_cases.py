@@ -12,8 +12,9 @@ import pytest
 from torch import nn
 from variants import variant
 
-from benchbench.cases import Case, build, import_network, thread_count
+from benchbench.cases import Case, import_network, thread_count
 from benchbench.errors import UserError
+from benchbench.networks import build
 from benchbench.profilers.complexity import complexity
 
 MODULE = """

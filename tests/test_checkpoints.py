@@ -21,10 +21,11 @@ from torch import Tensor
 from variants import variant
 
 from architectures.checkpoints import read
-from benchbench.cases import Case, build
+from benchbench.cases import Case
 from benchbench.errors import UserError
 from benchbench.inputs import make_input
-from benchbench.nearest import check_weights
+from benchbench.networks import build
+from benchbench.provenance import check_weights
 
 Cli = Callable[..., Finished]
 

@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 from variants import NETWORKS, variant
 
-from benchbench.cases import build
+from benchbench.networks import build
 
 
 class Constants(NamedTuple):

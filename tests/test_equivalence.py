@@ -17,7 +17,7 @@ from references import REFERENCES, Reference, build
 from torch import Tensor, nn
 from variants import GIANTS, variant
 
-from benchbench import cases
+from benchbench import networks
 from benchbench.cases import Case
 
 PIXELS, BATCH = 64, 2
@@ -83,7 +83,7 @@ def by_position(ours: nn.Module, theirs: nn.Module) -> nn.Module:
 def through_a_file(case: Case, network: nn.Module, format_: str, folder: Path) -> nn.Module:
     path = folder / "weights.pth"
     torch.save(network.state_dict(), path)
-    return cases.build(replace(case, weights=str(path), weights_format=format_), "cpu")
+    return networks.build(replace(case, weights=str(path), weights_format=format_), "cpu")
 
 
 def assert_equivalent(ours: nn.Module, theirs: nn.Module, pixels: int = PIXELS) -> None:
@@ -126,7 +126,7 @@ def test_a_loaded_checkpoint_computes_the_same(reference: Reference, tmp_path: P
 )
 def test_the_same_weights_in_order_compute_the_same(reference: Reference) -> None:
     theirs = calibrated(reference_network(reference))
-    assert_equivalent(by_position(cases.build(case_of(reference), "cpu"), theirs), theirs)
+    assert_equivalent(by_position(networks.build(case_of(reference), "cpu"), theirs), theirs)
 
 
 NATIVE = (

@@ -11,8 +11,8 @@ from variants import NAMES, variant
 
 from architectures.blocks import repeated
 from architectures.scaling import ALPHA, BETA, GAMMA, Scale, compound
-from benchbench.cases import build
 from benchbench.errors import UserError
+from benchbench.networks import build
 from benchbench.profilers.complexity import complexity
 
 

@@ -12,7 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from variants import variant
 
 from architectures.blocks import Residual, drop_connect
-from benchbench.cases import build
+from benchbench.networks import build
 
 FAMILIES = (
     *("efficientnet_b0", "efficientnet_lite0", "efficientnet_v2_b0", "mobilenet_v1"),

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import torch
 
-from benchbench.cases import Case, build, total_stride
+from benchbench.cases import Case
 from benchbench.counting.cost import Cost, cost
 from benchbench.counting.walk import walk
 from benchbench.errors import UserError, first_line, is_out_of_memory
+from benchbench.networks import build, total_stride
 from benchbench.runtimes.formats import dtype, memory_format, place
 
 

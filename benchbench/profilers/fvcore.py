@@ -6,11 +6,12 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-from benchbench.cases import Case, build
+from benchbench.cases import Case
 from benchbench.config import BudgetSettings
 from benchbench.errors import UserError, first_line, is_out_of_memory
 from benchbench.inputs import make_input
 from benchbench.measurements import Measurement, absent, exact
+from benchbench.networks import build
 from benchbench.profilers.beat import Beat
 
 # Above this a forward on the CPU takes minutes, for a number that only checks another one.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchbench.cases import Case, build
+from benchbench.cases import Case
 from benchbench.inputs import make_input
+from benchbench.networks import build
 from benchbench.runtimes.formats import feed, place
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from variants import variant
 
-from benchbench.cases import build
 from benchbench.counting.walk import UnknownOperator, walk
+from benchbench.networks import build
 
 
 class Function(nn.Module):

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from variants import variant
 
-from benchbench.cases import build
 from benchbench.counting.cost import cost
 from benchbench.counting.walk import walk
+from benchbench.networks import build
 from benchbench.profilers.complexity import complexity
 from benchbench.runtimes.formats import memory_format
 

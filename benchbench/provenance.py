@@ -1,15 +1,16 @@
-"""Which network a checkpoint is of, when it is not of the one that was asked for."""
+"""Where a case's weights come from, for its record; or whose they are, if not the case's."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchbench import weights
-from benchbench.cases import Case, build, case_of_variant
-from benchbench.config import variants
-from benchbench.errors import UserError
+from benchbench.cases import Case, case_of_variant, weights_path
+from benchbench.config import options
+from benchbench.networks import build
+from benchbench.weights import WrongCheckpoint, formats, read, recognise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,16 +26,14 @@ def check_weights(case: Case) -> dict[str, Any] | None:
     """
     if case.weights is None:
         return None
-    path = weights.weights_path(case.weights)
-    tensors = weights.read(path, shapes_only=True)
-    network = build(case, "meta", load_weights=False)
+    tensors = read(case, shapes_only=True)
     try:
-        source = weights.recognise(
-            network, case.weights, case.weights_format, case.arguments, tensors
-        )
-    except UserError as error:
-        raise UserError(f"{error}{_hint(case, tensors)}") from error
-    with path.open("rb") as file:
+        source = recognise(build(replace(case, weights=None), "meta"), case, tensors)
+    except WrongCheckpoint as error:
+        hint = _nearest(case, tensors, better_than=error.agreement.share)
+        error.args = (f"{error}{hint}",)
+        raise
+    with weights_path(case).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     eps = source.norm_eps
     return {
@@ -46,26 +45,22 @@ def check_weights(case: Case) -> dict[str, Any] | None:
     }
 
 
-def _hint(case: Case, tensors: Mapping[str, Tensor]) -> str:
+def _nearest(case: Case, tensors: Mapping[str, Tensor], better_than: float) -> str:
     """The variant whose tensors agree best, if better than those of the case itself."""
     from architectures.checkpoints import best
 
-    own = best(
-        build(case, "meta", load_weights=False), tensors, weights.formats(case.weights_format)
-    )
-    name, found = "", own
+    name, found, share = "", None, max(better_than, WORTH_NAMING)
     seen = set()
-    for variant in variants():
-        candidate = case_of_variant(case, variant.name)
+    for variant in options("model"):
+        candidate = case_of_variant(case, variant)
         key = repr((candidate.target, candidate.arguments))
         if key in seen:  # another resolution has the same tensors
             continue
         seen.add(key)
-        network = build(candidate, "meta", load_weights=False)
-        agreement = best(network, tensors, weights.formats("auto"))
-        if agreement and (found is None or agreement.share > found.share):
-            name, found = variant.name, agreement
-    if not name or found is None or found.share < WORTH_NAMING:
+        agreement = best(build(candidate, "meta"), tensors, formats("auto"))
+        if agreement and agreement.share > share:
+            name, found, share = variant, agreement, agreement.share
+    if found is None:
         return ""
     total = found.agreeing + len(found.missing) + len(found.wrong_shape)
     return f"; nearest: {name} ({found.agreeing} of {total} tensors, {found.format})"
