@@ -108,15 +108,14 @@ class Genotype(NamedTuple):
 # outputs; the official code's are these.
 NORMAL = Genotype(
     sums=(
-        Sum(0, max_pool_3x3, 0, conv_1x1),
-        Sum(2, identity, 2, max_pool_3x3),
-        Sum(0, identity, 1, conv_1x7_7x1),
-        Sum(1, conv_1x1, 1, conv_1x7_7x1),
-        Sum(0, average_pool_3x3, 3, conv_1x1),
+        Sum(1, conv_1x1, 1, max_pool_3x3),
+        Sum(1, identity, 0, conv_1x7_7x1),
+        Sum(0, conv_1x1, 0, conv_1x7_7x1),
+        Sum(2, max_pool_3x3, 2, identity),
+        Sum(1, average_pool_3x3, 5, conv_1x1),
     ),
-    outputs=(1, 4, 5, 6),
+    outputs=(0, 3, 4, 6),
 )
-# State 0 is the previous cell's input, 1 the current one.
 REDUCTION = Genotype(
     sums=(
         Sum(0, max_pool_2x2, 0, max_pool_3x3),
@@ -163,7 +162,6 @@ class Cell(nn.Module):
     ) -> None:
         super().__init__()
         self.genotype = REDUCTION if reduction else NORMAL
-        self.current_first = not reduction
         self.current = relu_conv_norm(current_channels, channels)
         self.previous: nn.Module = nn.Identity()
         if after_reduction:
@@ -178,8 +176,6 @@ class Cell(nn.Module):
 
     def forward(self, current: Tensor, previous: Tensor) -> Tensor:
         states = [self.current(current), self.previous(previous)]
-        if not self.current_first:
-            states.reverse()
         for row, left, right in zip(self.genotype.sums, self.left, self.right, strict=True):
             states.append(left(states[row.left]) + right(states[row.right]))
         return torch.cat([states[index] for index in self.genotype.outputs], dim=1)

@@ -67,7 +67,7 @@ def check_choice(name: str, value: str, allowed: Iterable[str]) -> None:
 
 
 def check_probability(**values: float) -> None:
-    """Refuse a dropout rate that is none.
+    """Refuse a rate of dropout or DropConnect that is none.
 
     Raises:
         ValueError: one of them is not from 0 to below 1; the message names it.

@@ -22,11 +22,12 @@ from architectures.mobilenet_v3 import MobileNetV3
 
 COUNTER = "num_batches_tracked"  # of a batch norm; older checkpoints lack it, nothing needs it
 WRAPPERS = ("state_dict_ema", "state_dict", "model_ema", "model")  # where training scripts put it
+AVERAGES = "n_averaged"  # the counter of torch.optim.swa_utils.AveragedModel
 PREFIXES = ("module.", "_orig_mod.")  # of nn.DataParallel and torch.compile
 
 
 def read(path: Path, *, shapes_only: bool = False) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name; with `shapes_only` on `meta`, without their content.
+    """The tensors of a checkpoint by name; with `shapes_only` on `meta`.
 
     Raises:
         ValueError: there is no such file, or it holds no tensors by name.
@@ -74,12 +75,15 @@ def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
             content = content[key]
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__} and no tensors by name")
-    tensors = {str(name): item for name, item in content.items() if isinstance(item, Tensor)}
+    tensors = {
+        str(name): item
+        for name, item in content.items()
+        if isinstance(item, Tensor) and name != AVERAGES
+    }
     if not tensors:
         raise ValueError(f"{path} holds no tensors by name")
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): item for name, item in tensors.items()}
+    while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in tensors)), None):
+        tensors = {name.removeprefix(prefix): item for name, item in tensors.items()}
     return tensors
 
 

@@ -73,9 +73,9 @@ class EfficientNet(nn.Module):
     """3x3 stem -> seven MBConv stages -> 1x1 head -> classifier: (N, 3, H, W) to (N, classes).
 
     `width` multiplies channels (rounded to multiples of 8), `depth` repeats (rounded up).
-    `lite`: ReLU6 for swish, no squeeze-excite, stem and head not scaled. `drop_connect` is the
-    rate that DropConnect's would reach one block after the last; `padding="same"` pads as
-    TensorFlow does, which its checkpoints need.
+    `lite`: ReLU6 for swish, no squeeze-excite, stem and head not scaled. Block i of n
+    is dropped at the rate `drop_connect` x i / n; `padding="same"` pads as TensorFlow does, which
+    its checkpoints need.
     """
 
     total_stride = 32
@@ -93,7 +93,7 @@ class EfficientNet(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
-        check_probability(drop_connect=drop_connect)
+        check_probability(dropout=dropout, drop_connect=drop_connect)
         check_choice("padding", padding, PADDINGS)
         activation = RELU6 if lite else SWISH
         conv = partial(ConvNormAct, norm=NORM, activation=activation, padding=padding)

@@ -175,7 +175,7 @@ class EfficientNetV2(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
-        check_probability(drop_connect=drop_connect)
+        check_probability(dropout=dropout, drop_connect=drop_connect)
         check_choice("padding", padding, PADDINGS)
         check_choice("network", network, NETWORKS)
         conv = partial(ConvNormAct, norm=NORM, activation=SWISH, padding=padding)

@@ -56,6 +56,8 @@ PREPROCESSING = {
     "efficientnet_lite": Preprocessing(
         (127.0,) * 3, (128.0,) * 3, interpolation="bicubic", crop_ratio=None
     ),
+    # tensorflow/tpu models/official/mnasnet/preprocessing.py
+    "mnasnet": Preprocessing(IMAGENET_MEAN, IMAGENET_STD, crop_ratio=None),
     # google/automl efficientnetv2/preprocessing.py, `preprocess_for_eval`
     "efficientnet_v2": Preprocessing((128.0,) * 3, (128.0,) * 3, crop_ratio=None, whole_from=320),
     # tensorflow/models research/slim/preprocessing/inception_preprocessing.py

@@ -44,6 +44,19 @@ def shuffle(x: Tensor) -> Tensor:
     return x.reshape(batch, channels, height, width)
 
 
+def check_widths(stem_channels: Sequence[int], stage_channels: Sequence[int]) -> None:
+    """Refuse channels that cannot be split in halves, or that a stage does not widen.
+
+    Raises:
+        ValueError: the first that does not fit.
+    """
+    for before, channels in pairwise((stem_channels[-1], *stage_channels)):
+        if channels % 2:
+            raise ValueError(f"stage_channels={channels}: must be even")
+        if channels <= before:
+            raise ValueError(f"stage_channels={channels}: must be more than the {before} before")
+
+
 class Topology(NamedTuple):
     """What distinguishes the units of the published networks."""
 
@@ -108,7 +121,7 @@ class Unit(nn.Module):
         kept, taken = x.chunk(2, dim=1) if self.torchvision else even_and_odd(x)
         branch = self.branch(taken)
         if self.residual:
-            branch = branch.add_(taken)
+            branch = branch + taken  # not in place: ReLU's way back needs its output
         x = torch.cat((kept, branch), dim=1)
         if self.squeeze_excite is not None:
             x = self.squeeze_excite(x)
@@ -174,6 +187,7 @@ class ShuffleNetV2(nn.Module):
         if width != 1:
             stage_channels = [make_divisible(c * width, 4) for c in stage_channels]
             head_channels = make_divisible(head_channels * max(1.0, width))
+        check_widths(stem_channels, stage_channels)
         topology = Topology(torchvision, squeeze_excite, residual)
         self.stem = stem(stem_channels)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)

@@ -96,9 +96,24 @@ def same(network: torch.nn.Module, state: dict[str, Tensor]) -> bool:
         lambda state: {"state_dict": state, "epoch": 300},
         lambda state: {"model": {f"module.{name}": item for name, item in state.items()}},
         lambda state: {f"_orig_mod.{name}": item for name, item in state.items()},
+        lambda state: {f"_orig_mod.module.{name}": item for name, item in state.items()},
+        # torchvision's training script: the averaged weights count, not those they are of
+        lambda state: {
+            "model": {name: item + 1 for name, item in state.items()},
+            "model_ema": {"n_averaged": torch.tensor(7)}
+            | {f"module.{name}": item for name, item in state.items()},
+        },
         lambda state: {name: item for name, item in state.items() if "num_batches" not in name},
     ],
-    ids=["plain", "state_dict", "data-parallel", "compiled", "without counters"],
+    ids=[
+        "plain",
+        "state_dict",
+        "data-parallel",
+        "compiled",
+        "compiled parallel",
+        "averaged",
+        "without counters",
+    ],
 )
 def test_what_training_scripts_save_is_understood(
     tmp_path: Path, wrap: Callable[[Any], Any]
@@ -133,6 +148,41 @@ def test_loaded_weights_can_be_trained(file: Path) -> None:
     network = loaded(file).train()
     assert all(parameter.requires_grad for parameter in network.parameters())
     network(torch.randn(2, 3, 64, 64)).sum().backward()
+
+
+class Own(torch.nn.Module):
+    """With what no state_dict tells: a tensor that is no buffer, and one weight in two places."""
+
+    def __init__(self, *, classes: int = 3) -> None:
+        super().__init__()
+        self.first = torch.nn.Linear(3, classes, bias=False)
+        self.second = torch.nn.Linear(3, classes, bias=False)
+        self.second.weight = self.first.weight
+        self.centres = torch.arange(3.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.mean((2, 3)) + self.centres
+        return self.first(x) + self.second(x)
+
+
+def test_a_network_of_ones_own_keeps_what_its_constructor_made(tmp_path: Path) -> None:
+    state = Own().state_dict()
+    torch.save(state, tmp_path / "own.pth")
+    case = replace(variant("resnet18"), target=f"{__name__}.Own", weights=str(tmp_path / "own.pth"))
+    network = build(case, "cpu")
+    assert network.first.weight is network.second.weight
+    assert torch.equal(network.first.weight, state["first.weight"])
+    assert network(torch.ones(1, 3, 2, 2)).shape == (1, 3)
+
+
+def test_a_larger_kernel_is_no_linear_layer(tmp_path: Path) -> None:
+    """timm's 1x1 `conv_head` of MobileNetV3 is our linear layer; a 3x3 one would not be."""
+    reference = Reference("mobilenet_v3_small", "timm", "mobilenetv3_small_100")
+    state = build_reference(reference).state_dict()
+    state["conv_head.weight"] = state["conv_head.weight"].expand(-1, -1, 3, 3).clone()
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"conv_head.weight \(1024, 576, 3, 3\) for \(1024, 576\)"):
+        loaded(tmp_path / "weights.pth", "mobilenet_v3_small")
 
 
 class Malicious:
@@ -248,6 +298,33 @@ def test_the_record_says_whose_weights_they_are(cli: Cli) -> None:
     assert weights["sha256"].startswith(lite_file(0).stem.rpartition("-")[2])
     table = cli(*arguments, "plots=false").out
     assert "lite_pytorch names them: same padding, batch-norm epsilon 0.001" in table
+
+
+def test_where_weights_come_from_changes_no_fingerprint(cli: Cli) -> None:
+    documents = [
+        cli("model=efficientnet_lite0", "profiler=complexity", "output=json", *more).document
+        for more in ((), (f"weights={lite_file(0)}",))
+    ]
+    fingerprints = {document["environment"]["fingerprint"] for document in documents}
+    assert len(fingerprints) == 1
+
+
+def test_another_librarys_preprocessing_is_mentioned(
+    cli: Cli, photographs: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "val" / "282"
+    folder.mkdir(parents=True)
+    (folder / "chelsea.png").write_bytes(photographs["chelsea"].read_bytes())
+    reference = Reference("mobilenet_v3_small", "timm", "mobilenetv3_small_100")
+    torch.save(build_reference(reference).state_dict(), tmp_path / "timm.pth")
+    arguments = ("task=accuracy", f"input={tmp_path / 'val'}", "output=json")
+    for name, weights, mentioned in (
+        ("mobilenet_v3_small", tmp_path / "timm.pth", True),
+        ("efficientnet_lite0", lite_file(0), False),
+    ):
+        document = cli(*arguments, f"model={name}", f"weights={weights}").document
+        reasons = " ".join(document["quality"]["reasons"])
+        assert ("model.preprocessing" in reasons) == mentioned
 
 
 def test_tensorflows_padding_is_counted(cli: Cli) -> None:

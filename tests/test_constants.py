@@ -58,12 +58,10 @@ EXPECTED = {
         *SLIM, 0.2, "inception", {"ReLU": 1 + 1 + 1 + 14 + 15}
     ),
     # 15 blocks, 10 of them with squeeze-excite, no dropout.
-    "mnasnet_small": Constants(
-        *TPU, 0.0, "efficientnet", {"ReLU": 1 + 1 + 14 + 15 + 10, "Sigmoid": 10}
-    ),
+    "mnasnet_small": Constants(*TPU, 0.0, "mnasnet", {"ReLU": 1 + 1 + 14 + 15 + 10, "Sigmoid": 10}),
     # 16 blocks, 8 of them with squeeze-excite; B1: 17 blocks, none.
-    "mnasnet_a1": Constants(*TPU, 0.2, "efficientnet", {"ReLU": 1 + 1 + 15 + 16 + 8, "Sigmoid": 8}),
-    "mnasnet_b1": Constants(*TPU, 0.2, "efficientnet", {"ReLU": 1 + 1 + 16 + 17}),
+    "mnasnet_a1": Constants(*TPU, 0.2, "mnasnet", {"ReLU": 1 + 1 + 15 + 16 + 8, "Sigmoid": 8}),
+    "mnasnet_b1": Constants(*TPU, 0.2, "mnasnet", {"ReLU": 1 + 1 + 16 + 17}),
     # One in each of 16 units as a module; the one after the sum is a function.
     "shufflenet_v1_g3_x1_0": Constants(*TORCH, 0.0, "megvii", {"ReLU": 1 + 16}),
     # Stem, head, two in each of 16 branches, one in each of 3 strided shortcuts.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from variants import variant
 
-from architectures.blocks import Residual, drop_connect
+from architectures.blocks import HARD_SWISH, SWISH, Residual, drop_connect
 from benchbench.networks import build
 
 FAMILIES = (
@@ -20,7 +20,10 @@ FAMILIES = (
     *("mnasnet_small", "shufflenet_v1_g3_x1_0", "shufflenet_v2_x1_0", "resnet18", "resnet50"),
     *("shufflenet_v2_x1_0_torchvision", "shufflenet_v2_x2_0_se"),
 )
-SMALL = {"amoebanet_d_18_208": ["+model.width=0.16", "+model.layers=3"]}
+SMALL = {
+    "amoebanet_d_18_208": ["+model.width=0.16", "+model.layers=3"],
+    "shufflenet_v2_164_se": ["scale.width=0.5", "scale.depth=0.2"],
+}
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, *SMALL])
@@ -71,7 +74,7 @@ class Double(nn.Module):
         return 2 * x
 
 
-@pytest.mark.parametrize("activation", [nn.SiLU(), nn.Hardswish()])
+@pytest.mark.parametrize("activation", [SWISH(), HARD_SWISH()])
 def test_an_activation_keeps_one_tensor_for_the_way_back(activation: nn.Module) -> None:
     """x times sigmoid(x), written out, would keep two."""
     kept: list[Tensor] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -38,7 +39,14 @@ def marked(names: Iterable[str]) -> list[Any]:
 
 def variant(name: str, *overrides: str) -> Case:
     """The case that `model=name` and further overrides make."""
+    if not overrides:
+        return _cases()[name]
     return from_settings(composed(name, *overrides), name)
+
+
+@cache
+def _cases() -> dict[str, Case]:
+    return {case.name: case for case in every_variant()}
 
 
 def composed(name: str, *overrides: str) -> Settings:
