@@ -6,7 +6,7 @@ DEVICE ?= cpu
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt benchbench/__init__.py
 
-.PHONY: run test test-slow lint format readme bench-count bench-help clean
+.PHONY: run test test-slow lint format readme bench-count bench-help bench-zoo clean
 
 run: .venv/.installed
 	.venv/bin/python -m benchbench model=$(MODEL) device=$(DEVICE) $(ARGS)
@@ -35,6 +35,9 @@ bench-count: .venv/.installed-test
 
 bench-help: .venv/.installed-test
 	.venv/bin/python tests/benchmarks/help.py
+
+bench-zoo: .venv/.installed-test
+	.venv/bin/python tests/benchmarks/zoo.py $(ARGS)
 
 clean:
 	rm -rf .venv

@@ -168,7 +168,12 @@ class Own(torch.nn.Module):
 def test_a_network_of_ones_own_keeps_what_its_constructor_made(tmp_path: Path) -> None:
     state = Own().state_dict()
     torch.save(state, tmp_path / "own.pth")
-    case = replace(variant("resnet18"), target=f"{__name__}.Own", weights=str(tmp_path / "own.pth"))
+    case = replace(
+        variant("resnet18"),
+        target=f"{__name__}.Own",
+        arguments={},
+        weights=str(tmp_path / "own.pth"),
+    )
     network = build(case, "cpu")
     assert network.first.weight is network.second.weight
     assert torch.equal(network.first.weight, state["first.weight"])
