@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.blocks import Classifier, check_positive, repeated
+from architectures.blocks import BatchNorm, Classifier, check_positive, repeated
 
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.0003)
+NORM = partial(BatchNorm, eps=1e-3, momentum=0.0003)
 
 
 def relu_conv_norm(

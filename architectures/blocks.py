@@ -11,14 +11,34 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 Norm = Callable[[int], nn.Module]
 Activation = Callable[[], nn.Module]
 
+
+class BatchNorm(nn.BatchNorm2d):
+    """nn.BatchNorm2d with a shorter way to the same kernel in eval mode.
+
+    There the original looks up what only training needs, fifty times a network: 2 to 5 % of a
+    light network's time on one core of a CPU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        own, kept = self._parameters, self._buffers
+        mean, variance = kept["running_mean"], kept["running_var"]
+        cudnn = torch.backends.cudnn.enabled
+        return torch.batch_norm(
+            x, own["weight"], own["bias"], mean, variance, False, 0.0, self.eps, cudnn
+        )
+
+
 # TensorFlow's moving-average momentum m is 1 - m in PyTorch's convention.
-TORCH_NORM: Norm = nn.BatchNorm2d
+TORCH_NORM: Norm = BatchNorm
 RELU: Activation = partial(nn.ReLU, inplace=True)
 RELU6: Activation = partial(nn.ReLU6, inplace=True)
 SWISH: Activation = partial(nn.SiLU, inplace=True)

@@ -17,6 +17,7 @@ from architectures.blocks import (
     RELU6,
     SWISH,
     SYMMETRIC,
+    BatchNorm,
     Classifier,
     ConvNormAct,
     InvertedResidual,
@@ -54,7 +55,7 @@ STAGES = (
 STEM_CHANNELS = 32
 HEAD_CHANNELS = 1280
 SQUEEZE_RATIO = 0.25  # of the block's input channels, before expansion
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+NORM = partial(BatchNorm, eps=1e-3, momentum=0.01)
 
 
 def scaled(width: float, depth: float, *, lite: bool) -> list[Stage]:

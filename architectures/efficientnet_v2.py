@@ -17,6 +17,7 @@ from architectures.blocks import (
     PADDINGS,
     SWISH,
     SYMMETRIC,
+    BatchNorm,
     Classifier,
     ConvNormAct,
     InvertedResidual,
@@ -89,7 +90,7 @@ NETWORKS = {
 STEM_CHANNELS = {"base": 32, "s": 24, "m": 24, "l": 32, "xl": 32}
 HEAD_CHANNELS = 1280
 SQUEEZE_RATIO = 0.25  # of the block's input channels, before expansion
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1)
+NORM = partial(BatchNorm, eps=1e-3, momentum=0.1)
 # Unlike the first EfficientNet, channels may lose over 10 % when they are rounded.
 round_channels = partial(make_divisible, may_lose=1.0)
 

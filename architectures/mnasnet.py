@@ -14,6 +14,7 @@ from architectures.blocks import (
     PADDINGS,
     RELU,
     SYMMETRIC,
+    BatchNorm,
     Classifier,
     ConvNormAct,
     InvertedResidual,
@@ -28,7 +29,7 @@ from architectures.blocks import (
 STEM_CHANNELS = {"a1": 32, "b1": 32, "small": 8}
 HEAD_CHANNELS = 1280
 SQUEEZE_RATIO = 0.25  # of the block's input channels, before expansion
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+NORM = partial(BatchNorm, eps=1e-3, momentum=0.01)
 
 
 squeeze_excite = partial(SqueezeExcite, activation=RELU)

@@ -16,6 +16,7 @@ from architectures.blocks import (
     PADDINGS,
     RELU6,
     SYMMETRIC,
+    BatchNorm,
     Classifier,
     ConvNormAct,
     check_choice,
@@ -40,7 +41,7 @@ STAGES = (
     Stage(channels=1024, repeats=2, stride=2),
 )
 STEM_CHANNELS = 32
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.0003)
+NORM = partial(BatchNorm, eps=1e-3, momentum=0.0003)
 
 
 class DepthwiseSeparable(nn.Sequential):

@@ -14,6 +14,7 @@ from architectures.blocks import (
     PADDINGS,
     RELU6,
     SYMMETRIC,
+    BatchNorm,
     Classifier,
     ConvNormAct,
     InvertedResidual,
@@ -44,7 +45,7 @@ STAGES = (
 )
 STEM_CHANNELS = 32
 HEAD_CHANNELS = 1280
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.003)
+NORM = partial(BatchNorm, eps=1e-3, momentum=0.003)
 
 
 class MobileNetV2(nn.Module):

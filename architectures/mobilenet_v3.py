@@ -21,6 +21,7 @@ from architectures.blocks import (
     RELU,
     SYMMETRIC,
     Activation,
+    BatchNorm,
     ConvNormAct,
     InvertedResidual,
     SqueezeExcite,
@@ -32,7 +33,7 @@ from architectures.blocks import (
 
 STEM_CHANNELS = 16
 SQUEEZE_RATIO = 0.25  # of the expanded channels, unlike EfficientNet and MnasNet
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.003)
+NORM = partial(BatchNorm, eps=1e-3, momentum=0.003)
 
 
 squeeze_excite = partial(SqueezeExcite, activation=RELU, gate=HARD_SIGMOID)
