@@ -62,7 +62,7 @@ def make_divisible(channels: float, divisor: int = 8, *, may_lose: float = 0.1) 
 def repeated(repeats: int, depth: float) -> int:
     """How many blocks a stage has when its depth is scaled: rounded up (arXiv:1905.11946)."""
     # 1.1 x 10 is a hair above 11 in floating point; it is not 12 blocks.
-    return math.ceil(round(repeats * depth, 9))
+    return max(1, math.ceil(round(repeats * depth, 9)))
 
 
 def check_positive(**values: float) -> None:

@@ -8,6 +8,7 @@ the same function) and has no bias in the classifier.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -73,7 +74,9 @@ def check_groups(groups: int, stem_channels: int, stage_channels: Sequence[int])
     """
     if stem_channels % groups:
         raise ValueError(f"stem_channels={stem_channels}: must be a multiple of groups={groups}")
-    for channels in stage_channels:
+    for before, channels in pairwise((stem_channels, *stage_channels)):
+        if channels <= before:
+            raise ValueError(f"stage_channels={channels}: must be more than the {before} before")
         if channels % (4 * groups):
             raise ValueError(
                 f"stage_channels={channels}: must be a multiple of 4 x groups={groups}"

@@ -76,8 +76,13 @@ def from_settings(settings: Settings, name: str) -> Case:
         resolution = settings.resolution
     arguments = {key: value for key, value in model.items() if key not in NOT_ARGUMENTS}
     _refuse_nested_targets(arguments)
+    if settings.resolution is not None and settings.scale.resolution != 1:
+        both = (
+            f"resolution={settings.resolution} and scale.resolution={settings.scale.resolution:g}"
+        )
+        raise UserError(f"{both}: give one of them")
     scale = _scale(settings.scale)
-    arguments |= _scaled(str(target), arguments, scale)
+    arguments |= _scaled(str(target), arguments, settings.scale)
     return Case(
         name=name,
         target=str(target),
@@ -117,7 +122,7 @@ def _scale(scale: ScaleSettings) -> Scale:
     return Scale(scale.width, scale.depth, scale.resolution) * compound(scale.phi)
 
 
-def _scaled(target: str, arguments: Mapping[str, Any], scale: Scale) -> dict[str, float]:
+def _scaled(target: str, arguments: Mapping[str, Any], settings: ScaleSettings) -> dict[str, float]:
     """The network's own width and depth times the factors that are not 1.
 
     Raises:
@@ -125,13 +130,16 @@ def _scaled(target: str, arguments: Mapping[str, Any], scale: Scale) -> dict[str
     """
     scaled = {}
     for key in ("width", "depth"):
-        factor = getattr(scale, key)
+        factor = getattr(_scale(settings), key)
         if factor == 1:
             continue
-        if key not in inspect.signature(import_network(target)).parameters:
-            raise UserError(f"scale.{key}={factor:g}: {target} has no argument {key!r}")
-        own = arguments.get(key, 1.0)
-        if not isinstance(own, (int, float)):
+        parameters = inspect.signature(import_network(target)).parameters
+        if key not in parameters:
+            typed = getattr(settings, key)
+            asked = f"scale.phi={settings.phi:g}" if typed == 1 else f"scale.{key}={typed:g}"
+            raise UserError(f"{asked}: {target} has no argument {key!r}")
+        own = arguments.get(key, parameters[key].default)
+        if isinstance(own, bool) or not isinstance(own, (int, float)):
             raise UserError(f"model.{key}={own}: must be a number to be scaled")
         scaled[key] = own * factor
     return scaled

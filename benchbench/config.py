@@ -153,6 +153,7 @@ def _refuse_added_keys(config: DictConfig) -> None:
                     raise unknown("key", f"{name}.{key}", allowed)
 
 
+LARGEST_SCALE = 100  # a thousand blocks or more; building them is a matter of minutes
 LARGEST_PHI = 16  # 65,536 times the multiply-adds
 _RANGES = {"batch_size": (1, 2**62), "resolution": (1, 2**31), "seed": (0, 2**63 - 1)}
 _ALLOWED = {
@@ -185,8 +186,8 @@ def _check_groups(value: Settings) -> None:
         raise UserError(f"threads={value.threads}: allowed are a number from 1 on, and all")
     for key in ("width", "depth", "resolution"):
         factor = getattr(value.scale, key)
-        if not 0 < factor < float("inf"):
-            raise UserError(f"scale.{key}={factor}: must be greater than 0")
+        if not 0 < factor <= LARGEST_SCALE:
+            raise UserError(f"scale.{key}={factor}: must be above 0 and at most {LARGEST_SCALE}")
     if not abs(value.scale.phi) <= LARGEST_PHI:
         limits = f"-{LARGEST_PHI} to {LARGEST_PHI}"
         raise UserError(f"scale.phi={value.scale.phi}: must be from {limits}")

@@ -137,6 +137,11 @@ def _reasons(measured: Measured) -> Iterator[str]:
         )
     elif taken & {"peak_memory", "peak_memory_kernel", "peak_memory_reserved"}:
         yield "peak memory comes from one process"
+    weights = measured.environment.get("weights", {})
+    if weights and "peak_memory" in taken:
+        yield "peak memory includes reading the checkpoint"
+    if weights.get("format") == "timm" and weights["padding"] == "symmetric":
+        yield "read as one of timm's own: for a tf_ checkpoint +model.padding=same is needed"
     if "top1" in taken:
         yield from _reasons_of_accuracy(measured)
     for item in measured.measurements:

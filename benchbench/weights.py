@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchbench.cases import Case, weights_path
@@ -64,8 +67,9 @@ def recognise(network: nn.Module, case: Case, tensors: Mapping[str, Tensor]) -> 
 
     found = best(network, tensors, formats(case.weights_format))
     if found is None:
-        family = type(network).__name__
-        raise UserError(f"weights_format={case.weights_format} has no {family}; allowed: auto")
+        raise UserError(
+            f"weights_format={case.weights_format} has no names for {case.name}; allowed: auto"
+        )
     if not found.exact:
         raise WrongCheckpoint(f"weights={case.weights}: {_differences(found)}", found)
     wanted = conventions(network, found.format, tensorflow=_from_tensorflow(case))
@@ -73,15 +77,19 @@ def recognise(network: nn.Module, case: Case, tensors: Mapping[str, Tensor]) -> 
 
 
 def _from_tensorflow(case: Case) -> bool:
-    """What the user says of the padding counts; else timm's name for such a file."""
+    """What the user says of the padding counts; else timm's name, of the file or its folder.
+
+    Hugging Face calls every file `model.safetensors`, in a folder named after the model.
+    """
     if "padding" in case.arguments:
         return bool(case.arguments["padding"] == "same")
-    return weights_path(case).name.startswith("tf_")
+    path = Path(os.path.abspath(weights_path(case)))  # noqa: PTH100 - links kept: they have the name
+    return any(re.search(r"(^|--)tf_", part) for part in path.parts[-4:])
 
 
 def _differences(agreement: Agreement) -> str:
     parts = [
-        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        f"{len(names)} {what} ({', '.join(n[:200] for n in names[:3])}{', ...' * (len(names) > 3)})"
         for what, names in (
             ("missing", agreement.missing),
             ("unexpected", agreement.unexpected),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -94,6 +96,8 @@ def same(network: torch.nn.Module, state: dict[str, Tensor]) -> bool:
     [
         lambda state: state,
         lambda state: {"state_dict": state, "epoch": 300},
+        lambda state: {"model": {"state_dict": state}, "args": argparse.Namespace(lr=0.1)},
+        lambda state: {"state_dict": {f"model.{name}": item for name, item in state.items()}},
         lambda state: {"model": {f"module.{name}": item for name, item in state.items()}},
         lambda state: {f"_orig_mod.{name}": item for name, item in state.items()},
         lambda state: {f"_orig_mod.module.{name}": item for name, item in state.items()},
@@ -108,6 +112,8 @@ def same(network: torch.nn.Module, state: dict[str, Tensor]) -> bool:
     ids=[
         "plain",
         "state_dict",
+        "with arguments",
+        "lightning",
         "data-parallel",
         "compiled",
         "compiled parallel",
@@ -180,6 +186,14 @@ def test_a_network_of_ones_own_keeps_what_its_constructor_made(tmp_path: Path) -
     assert network(torch.ones(1, 3, 2, 2)).shape == (1, 3)
 
 
+def test_codes_of_a_quantiser_are_no_weights(file: Path) -> None:
+    state = torch.load(file, weights_only=True)
+    state["stem.conv.weight"] = state["stem.conv.weight"].to(torch.int8)
+    torch.save(state, file)
+    with pytest.raises(UserError, match=r"stem.conv.weight torch.int8 for torch.float32"):
+        loaded(file)
+
+
 def test_a_larger_kernel_is_no_linear_layer(tmp_path: Path) -> None:
     """timm's 1x1 `conv_head` of MobileNetV3 is our linear layer; a 3x3 one would not be."""
     reference = Reference("mobilenet_v3_small", "timm", "mobilenetv3_small_100")
@@ -204,6 +218,12 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     assert not Path("it-ran").exists()
 
 
+def archive(path: Path, name: str, compression: int) -> None:
+    """As TorchScript has it, or a zip bomb."""
+    with zipfile.ZipFile(path, "w", compression) as file:
+        file.writestr(f"archive/{name}", bytes(10_000_000))
+
+
 def damaged(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50_000])
 
@@ -216,7 +236,12 @@ def damaged(path: Path) -> None:
         (lambda path: path.write_text("root:x:0:0:root:/root"), "cannot be read as a checkpoint"),
         (lambda path: path.write_bytes(b"\xff" * 8 + b"{}"), "cannot be read as a checkpoint"),
         (lambda path: torch.save([1, 2], path), "holds a list and no tensors by name"),
-        (lambda path: torch.save({"epoch": 1}, path), "holds no tensors by name"),
+        (lambda path: torch.save({"epoch": 1}, path), "holds no tensors by name, but epoch"),
+        (lambda path: archive(path, "constants.pkl", zipfile.ZIP_STORED), "TorchScript program"),
+        (
+            lambda path: archive(path, "data.pkl", zipfile.ZIP_DEFLATED),
+            "it is compressed, which torch.save never does",
+        ),
         (lambda path: path.unlink(), "there is no file"),
         (lambda path: (path.unlink(), path.mkdir()), "is not a file"),
     ],
@@ -273,7 +298,9 @@ def test_weights_of_nothing_we_know_have_no_nearest(tmp_path: Path) -> None:
 
 
 def test_a_format_that_lacks_the_family_says_so(file: Path) -> None:
-    with pytest.raises(UserError, match="weights_format=official has no ResNet; allowed: auto"):
+    with pytest.raises(
+        UserError, match="weights_format=official has no names for resnet18; allowed: auto"
+    ):
         loaded(file, "resnet18", weights_format="official")
 
 
@@ -283,11 +310,16 @@ def test_a_file_called_tf_is_padded_as_tensorflow_pads(tmp_path: Path) -> None:
     state = build_reference(reference).state_dict()
     torch.save(state, tmp_path / "mobilenetv3.pth")
     torch.save(state, tmp_path / "tf_mobilenetv3.pth")
+    hub = tmp_path / "models--timm--tf_mobilenetv3.in1k" / "snapshots" / "0123abc"
+    hub.mkdir(parents=True)
+    torch.save(state, hub / "model.safetensors")
     case = variant("mobilenet_v3_small_x0_5")
     plain = build(replace(case, weights=str(tmp_path / "mobilenetv3.pth")), "cpu")
     tensorflow = build(replace(case, weights=str(tmp_path / "tf_mobilenetv3.pth")), "cpu")
     assert (plain.stem.norm.eps, tensorflow.stem.norm.eps) == (1e-5, 1e-3)
     assert (plain.stem.conv.padding, tensorflow.stem.conv.padding) == ((1, 1), (0, 0))
+    from_hub = build(replace(case, weights=str(hub / "model.safetensors")), "cpu")
+    assert from_hub.stem.norm.eps == 1e-3
     told = replace(case, arguments={**case.arguments, "padding": "symmetric"})
     chosen = build(replace(told, weights=str(tmp_path / "tf_mobilenetv3.pth")), "cpu")
     assert (chosen.stem.norm.eps, chosen.stem.conv.padding) == (1e-5, (1, 1))

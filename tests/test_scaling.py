@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+import torch
 from conftest import Finished
-from variants import NAMES, variant
+from variants import NAMES, composed, variant
 
 from architectures.blocks import repeated
 from architectures.scaling import ALPHA, BETA, GAMMA, Scale, compound
+from benchbench.cases import from_settings
 from benchbench.errors import UserError
 from benchbench.networks import build
 from benchbench.profilers.complexity import complexity
@@ -113,13 +116,32 @@ def test_a_deeper_mobilenet_v3_repeats_the_last_block_of_a_stage() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["model=mobilenet_v2", "scale.width=0"], "scale.width=0.0: must be greater than 0"),
-        (["model=mobilenet_v2", "scale.depth=inf"], "scale.depth=inf: must be greater than 0"),
+        (
+            ["model=mobilenet_v2", "scale.width=0"],
+            "scale.width=0.0: must be above 0 and at most 100",
+        ),
+        (
+            ["model=mobilenet_v2", "scale.depth=inf"],
+            "scale.depth=inf: must be above 0 and at most 100",
+        ),
         (["model=mobilenet_v2", "scale.phi=17"], "scale.phi=17.0: must be from -16 to 16"),
         (["model=mobilenet_v2", "scale.phi=nan"], "scale.phi=nan: must be from -16 to 16"),
         (
             ["model._target_=torch.nn.Flatten", "model.resolution=32", "scale.width=2"],
             "scale.width=2: torch.nn.Flatten has no argument 'width'",
+        ),
+        (
+            ["model._target_=torch.nn.Flatten", "model.resolution=32", "scale.phi=1"],
+            "scale.phi=1: torch.nn.Flatten has no argument 'width'",
+        ),
+        (
+            ["model=mobilenet_v2", "resolution=64", "scale.resolution=2"],
+            "resolution=64 and scale.resolution=2: give one of them",
+        ),
+        (
+            ["model=shufflenet_v1_g3_x1_0", "scale.width=0.01"],
+            "model=shufflenet_v1_g3_x1_0[scale.width=0.01] cannot be built: ValueError: "
+            "stage_channels=12: must be more than the 3 before",
         ),
     ],
 )
@@ -129,6 +151,25 @@ def test_a_scale_that_makes_no_network_is_one_line(
     done = cli(*arguments, "profiler=complexity")
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines() == [f"benchbench: {message}"]
+
+
+class Half(torch.nn.Flatten):
+    """With a width of its own that is not 1."""
+
+    def __init__(self, *, width: float = 0.5) -> None:
+        super().__init__()
+        self.width = width
+
+
+def test_a_networks_own_default_is_what_is_scaled() -> None:
+    own = {"_target_": f"{__name__}.Half", "resolution": 32}
+    wanted = replace(composed("resnet18", "scale.width=3"), model=own)
+    assert build(from_settings(wanted, "half"), "meta").width == pytest.approx(1.5)
+
+
+def test_a_stage_keeps_a_block_however_shallow_the_network() -> None:
+    stages = build(variant("mobilenet_v3_small", "scale.depth=1e-10"), "meta").stages
+    assert [len(stage) for stage in stages] == [1] * 6
 
 
 def test_channels_that_groups_cannot_share_are_refused() -> None:

@@ -41,6 +41,8 @@ def _document(record: Record) -> dict[str, Any]:
         "batch_size": case.batch_size,
         "input_shape": list(case.input_shape),
         "input": case.input,
+        "preprocessing": case.preprocessing,
+        "weights": record.environment.get("weights"),
         "threads": case.threads,
         "metrics": {item.metric: _metric(item) for name in METRICS if (item := record.get(name))},
         "quality": asdict(record.quality),

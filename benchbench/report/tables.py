@@ -59,12 +59,10 @@ def _weights(record: Record) -> list[str]:
     found = record.environment.get("weights")
     if not found:
         return []
-    line = (
+    return [
         f"weights {found['file']}, as {found['format']} names them: {found['padding']} padding, "
         f"batch-norm epsilon {found['norm_eps']}"
-    )
-    ambiguous = found["format"] == "timm" and found["padding"] == "symmetric"
-    return [f"{line}; of timm's tf_ models: +model.padding=same" if ambiguous else line]
+    ]
 
 
 def describe(case: Case) -> str:
