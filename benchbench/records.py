@@ -163,7 +163,10 @@ def _reasons_of_accuracy(measured: Measured) -> Iterator[str]:
             yield "weights are random, so the accuracy is chance"
         else:
             yield f"weights are what {case.target} starts with: if random, the accuracy is chance"
-    yield "the interval is about the choice of images alone"
+    if measured.interrupted:
+        yield "the first folders or files only were seen, so the interval does not hold for all"
+    else:
+        yield "the interval is about the choice of images alone"
 
 
 def from_dict(document: Mapping[str, Any]) -> Record:

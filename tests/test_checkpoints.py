@@ -312,7 +312,7 @@ def test_a_file_called_tf_is_padded_as_tensorflow_pads(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "tf_mobilenetv3.pth")
     hub = tmp_path / "models--timm--tf_mobilenetv3.in1k" / "snapshots" / "0123abc"
     hub.mkdir(parents=True)
-    torch.save(state, hub / "model.safetensors")
+    save_file(state, hub / "model.safetensors")
     case = variant("mobilenet_v3_small_x0_5")
     plain = build(replace(case, weights=str(tmp_path / "mobilenetv3.pth")), "cpu")
     tensorflow = build(replace(case, weights=str(tmp_path / "tf_mobilenetv3.pth")), "cpu")

@@ -113,6 +113,9 @@ def profile_row(record: Record) -> dict[str, Any]:
         "resolution": case.resolution,
         "threads": case.threads,
         "input": case.input,
+        "preprocessing": case.preprocessing,
+        "weights": case.weights,
+        "weights_format": record.environment.get("weights", {}).get("format"),
     }
     for name, metric in METRICS.items():
         column = f"{name}_{metric.unit}" if metric.unit else name
