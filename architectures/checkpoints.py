@@ -39,7 +39,7 @@ def read(path: Path, *, shapes_only: bool = False) -> dict[str, Tensor]:
         ValueError: there is no such file, or it holds no tensors by name.
     """
     if not path.is_file():
-        raise ValueError(f"{path} is not a file" if path.exists() else f"there is no file {path}")
+        raise ValueError(f"{path} is not a file" if path.exists() else f"{path}: there is no file")
     device = "meta" if shapes_only else "cpu"
     try:
         content = _safetensors(path, device) if _is_safetensors(path) else _torch(path, device)
