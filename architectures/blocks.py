@@ -140,6 +140,7 @@ class ConvNormAct(nn.Sequential):
         activation: Activation | None = RELU,
         padding: str = SYMMETRIC,
     ) -> None:
+        check_choice("padding", padding, PADDINGS)
         # With stride 1 and an odd kernel the two paddings are one.
         conv = SameConv2d if padding == SAME and stride > 1 else nn.Conv2d
         parts: OrderedDict[str, nn.Module] = OrderedDict(

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from architectures.blocks import (
-    PADDINGS,
     RELU6,
     SWISH,
     SYMMETRIC,
@@ -22,7 +21,6 @@ from architectures.blocks import (
     ConvNormAct,
     InvertedResidual,
     SqueezeExcite,
-    check_choice,
     check_positive,
     check_probability,
     linear_rates,
@@ -95,7 +93,6 @@ class EfficientNet(nn.Module):
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
         check_probability(dropout=dropout, drop_connect=drop_connect)
-        check_choice("padding", padding, PADDINGS)
         activation = RELU6 if lite else SWISH
         conv = partial(ConvNormAct, norm=NORM, activation=activation, padding=padding)
         outer_width = 1.0 if lite else width

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from architectures.blocks import (
-    PADDINGS,
     SWISH,
     SYMMETRIC,
     BatchNorm,
@@ -177,7 +176,6 @@ class EfficientNetV2(nn.Module):
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
         check_probability(dropout=dropout, drop_connect=drop_connect)
-        check_choice("padding", padding, PADDINGS)
         check_choice("network", network, NETWORKS)
         conv = partial(ConvNormAct, norm=NORM, activation=SWISH, padding=padding)
         channels = round_channels(STEM_CHANNELS[network] * width)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from architectures.blocks import (
-    PADDINGS,
     RELU,
     SYMMETRIC,
     BatchNorm,
@@ -102,7 +101,6 @@ class MnasNet(nn.Module):
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
         check_choice("network", network, NETWORKS)
-        check_choice("padding", padding, PADDINGS)
         conv = partial(ConvNormAct, norm=NORM, padding=padding)
         channels = make_divisible(STEM_CHANNELS[network] * width)
         self.stem = conv(3, channels, kernel_size=3, stride=2)

@@ -7,19 +7,18 @@ the paper's Table 1 prints 2 (its own output sizes say 1).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from architectures.blocks import (
-    PADDINGS,
     RELU6,
     SYMMETRIC,
     BatchNorm,
     Classifier,
     ConvNormAct,
-    check_choice,
     check_positive,
     repeated,
     strides,
@@ -45,11 +44,17 @@ NORM = partial(BatchNorm, eps=1e-3, momentum=0.0003)
 
 
 class DepthwiseSeparable(nn.Sequential):
-    """3x3 depthwise -> 1x1 pointwise, each with norm and ReLU6."""
+    """3x3 depthwise -> 1x1 pointwise, each with what `conv` adds: norm and ReLU6."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int, padding: str) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        conv: Callable[..., ConvNormAct],
+        stride: int,
+    ) -> None:
         super().__init__()
-        conv = partial(ConvNormAct, norm=NORM, activation=RELU6, padding=padding)
         self.depthwise = conv(
             in_channels, in_channels, kernel_size=3, stride=stride, groups=in_channels
         )
@@ -76,7 +81,6 @@ class MobileNetV1(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
-        check_choice("padding", padding, PADDINGS)
         channels = max(int(STEM_CHANNELS * width), 8)
         conv = partial(ConvNormAct, norm=NORM, activation=RELU6, padding=padding)
         self.stem = conv(3, channels, kernel_size=3, stride=2)
@@ -85,9 +89,7 @@ class MobileNetV1(nn.Module):
             pairs: list[nn.Module] = []
             for stride in strides(stage.stride, repeated(stage.repeats, depth)):
                 out_channels = max(int(stage.channels * width), 8)
-                pairs.append(
-                    DepthwiseSeparable(channels, out_channels, stride=stride, padding=padding)
-                )
+                pairs.append(DepthwiseSeparable(channels, out_channels, conv=conv, stride=stride))
                 channels = out_channels
             stages.append(nn.Sequential(*pairs))
         self.stages = nn.Sequential(*stages)

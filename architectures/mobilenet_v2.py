@@ -11,14 +11,12 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from architectures.blocks import (
-    PADDINGS,
     RELU6,
     SYMMETRIC,
     BatchNorm,
     Classifier,
     ConvNormAct,
     InvertedResidual,
-    check_choice,
     check_positive,
     make_divisible,
     repeated,
@@ -68,7 +66,6 @@ class MobileNetV2(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
-        check_choice("padding", padding, PADDINGS)
         conv = partial(ConvNormAct, norm=NORM, activation=RELU6, padding=padding)
         channels = make_divisible(STEM_CHANNELS * width)
         self.stem = conv(3, channels, kernel_size=3, stride=2)

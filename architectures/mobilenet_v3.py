@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from architectures.blocks import (
     HARD_SIGMOID,
     HARD_SWISH,
-    PADDINGS,
     RELU,
     SYMMETRIC,
     Activation,
@@ -171,7 +170,6 @@ class MobileNetV3(nn.Module):
         super().__init__()
         check_positive(width=width, depth=depth, num_classes=num_classes)
         check_choice("size", size, SPECIFICATIONS)
-        check_choice("padding", padding, PADDINGS)
         specification = SPECIFICATIONS[size]
         channels = make_divisible(STEM_CHANNELS * width) if stem_channels is None else stem_channels
         table = scaled(specification.blocks, width, depth, stem_channels=channels)
