@@ -129,18 +129,8 @@ def test_the_same_weights_in_order_compute_the_same(reference: Reference) -> Non
     assert_equivalent(by_position(networks.build(case_of(reference), "cpu"), theirs), theirs)
 
 
-NATIVE = (
-    "efficientnet_b0",
-    "efficientnet_lite2",
-    "mobilenet_v3_large",
-    "shufflenet_v2_x1_0_torchvision",
-)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "reference", parameters(lambda r: r.library in LOADED and r.variant in NATIVE)
-)
+@pytest.mark.parametrize("reference", parameters(lambda r: r.library in LOADED and not r.slow))
 def test_at_its_own_resolution(reference: Reference, tmp_path: Path) -> None:
     """Where TensorFlow's padding is odd at other layers than at 64 pixels."""
     case = case_of(reference)
