@@ -64,10 +64,7 @@ def _safetensors(path: Path, device: str) -> object:
 
     try:
         with safe_open(path, framework="pt") as file:
-            if device == "cpu":
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-            return {name: torch.empty(shape, device=device) for name, shape in shapes.items()}
+            return {name: file.get_tensor(name).to(device) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(str(error)) from error
 

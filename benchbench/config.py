@@ -153,7 +153,7 @@ def _refuse_added_keys(config: DictConfig) -> None:
                     raise unknown("key", f"{name}.{key}", allowed)
 
 
-LARGEST_SCALE = 100  # a thousand blocks or more; building them is a matter of minutes
+LARGEST_SCALE = 100  # beyond it building alone takes minutes
 LARGEST_PHI = 16  # 65,536 times the multiply-adds
 _RANGES = {"batch_size": (1, 2**62), "resolution": (1, 2**31), "seed": (0, 2**63 - 1)}
 _ALLOWED = {

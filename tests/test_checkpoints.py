@@ -190,8 +190,11 @@ def test_codes_of_a_quantiser_are_no_weights(file: Path) -> None:
     state = torch.load(file, weights_only=True)
     state["stem.conv.weight"] = state["stem.conv.weight"].to(torch.int8)
     torch.save(state, file)
-    with pytest.raises(UserError, match=r"stem.conv.weight torch.int8 for torch.float32"):
-        loaded(file)
+    save_file(state, file.with_suffix(".safetensors"))
+    for path in (file, file.with_suffix(".safetensors")):
+        case = replace(variant("shufflenet_v2_x0_5"), weights=str(path))
+        with pytest.raises(UserError, match=r"stem.conv.weight torch.int8 for torch.float32"):
+            check_weights(case)
 
 
 def test_a_larger_kernel_is_no_linear_layer(tmp_path: Path) -> None:

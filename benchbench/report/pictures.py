@@ -80,12 +80,15 @@ def stage(layer: str) -> str:
 
 def cost_per_stage(record: Record) -> Figure:
     """Each stage's share of three currencies, side by side."""
-    stages = list(dict.fromkeys(stage(layer.name) for layer in record.layers))
+    # An activation that joins its neighbour's kernel costs nothing here: no empty row for it.
+    costly = (item for item in record.layers if any(getattr(item, c) for c in CURRENCIES))
+    stages = list(dict.fromkeys(stage(layer.name) for layer in costly))
     figure, axes = _figure(record, "cost per stage", height=1.8 + 0.42 * len(stages))
     for index, (currency, (label, unit)) in enumerate(CURRENCIES.items()):
         sums = dict.fromkeys(stages, 0)
         for layer in record.layers:
-            sums[stage(layer.name)] += getattr(layer, currency)
+            if stage(layer.name) in sums:
+                sums[stage(layer.name)] += getattr(layer, currency)
         total = sum(sums.values())
         shares = [100 * value / (total or 1) for value in sums.values()]
         positions = [row + (index - 1) * 0.27 for row in range(len(stages))]
@@ -205,6 +208,7 @@ def _intensity_lines(axes: Axes) -> None:
                 ha="right",
                 va="top",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                zorder=0.9,  # a layer's mark is never behind it
             )
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
