@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import inspect
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from architectures.scaling import Scale, compound
-from benchbench.config import ScaleSettings, Settings, model_settings
+from benchbench.config import (
+    ScaleSettings,
+    Settings,
+    model_settings,
+    options,
+    unknown_option,
+)
 from benchbench.errors import UserError, first_line, unknown
 
 if TYPE_CHECKING:
@@ -47,6 +55,8 @@ class Case:
     weights: str | None = None  # the path of a checkpoint
     weights_format: str = "auto"
     labels: str | None = None  # path of the labels of a folder of images
+    cache: str = "warm"
+    mode: str = "inference"
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -102,7 +112,42 @@ def from_settings(settings: Settings, name: str) -> Case:
         weights=settings.weights,
         weights_format=settings.weights_format,
         labels=settings.labels,
+        cache=settings.cache,
+        mode=settings.mode,
     )
+
+
+def from_models(settings: Settings) -> list[Case]:
+    """A case for each of `models`: names, globs of names, and networks of one's own.
+
+    Raises:
+        UserError: fewer than two, one twice, or one that does not exist.
+    """
+    chosen = [entry for item in settings.models for entry in _models(item)]
+    names = [name for name, _ in chosen]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"models: {', '.join(twice)} stands there twice")
+    if len(chosen) < 2:
+        given = f"models=[{', '.join(names)}]"
+        raise UserError(f"{given}: needs at least two networks (task=list shows them all)")
+    return [from_settings(replace(settings, model=model), name) for name, model in chosen]
+
+
+def _models(item: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The networks that an item of `models` stands for: name and settings of each."""
+    if isinstance(item, dict):
+        target = str(item.get("_target_"))
+        return [(target.rpartition(".")[2], item)]
+    pattern = re.fullmatch(r"glob\((.*)\)", str(item))
+    if pattern is None:
+        if str(item) not in options("model"):
+            raise unknown_option("model", str(item))
+        return [(str(item), model_settings(str(item)))]
+    found = fnmatch.filter(options("model"), pattern[1])
+    if not found:
+        raise UserError(f"models={item}: no variant is called so; task=list shows them all")
+    return [(name, model_settings(name)) for name in found]
 
 
 def case_of_variant(case: Case, name: str) -> Case:

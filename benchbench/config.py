@@ -15,6 +15,8 @@ from benchbench.errors import UserError, unknown
 OUTPUTS = ("table", "json", "csv")
 LAYOUTS = ("contiguous", "channels_last")
 PRECISIONS = ("fp32", "bf16", "fp16")
+CACHES = ("warm", "cold")
+MODES = ("inference", "train")
 WEIGHTS_FORMATS = ("auto", "torchvision", "timm", "official", "lite_pytorch")
 
 
@@ -39,17 +41,23 @@ class ProfilerSettings:
     complexity: bool = False
     fvcore: bool = False
     latency: bool = False
+    device_time: bool = False
     memory: bool = False
+    energy: bool = False
+    operators: bool = False
+    roofs: bool = False
     accuracy: bool = False  # task=accuracy's, never beside others
 
 
 @dataclass
 class BudgetSettings:
-    """How long to measure: seconds of timed calls and of warm-up, and the fewest samples."""
+    """How long to measure: in how many processes, and in each of them."""
 
     name: str = "standard"
-    seconds: float = 4.0
-    warm_up_seconds: float = 0.5
+    processes: int = 5
+    seconds: float = 4.0  # of timed calls of each network, at most
+    warm_up_seconds: float = 0.5  # at least
+    warm_up_limit_seconds: float = 10.0  # then it counts as never steady
     min_samples: int = 20
 
 
@@ -74,6 +82,7 @@ class Settings:
 
     task: TaskSettings = field(default_factory=TaskSettings)
     model: dict[str, Any] = field(default_factory=dict)
+    models: list[Any] = field(default_factory=list)  # task=rank's: names, globs or networks
     device: DeviceSettings = field(default_factory=DeviceSettings)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     profiler: ProfilerSettings = field(default_factory=ProfilerSettings)
@@ -84,6 +93,8 @@ class Settings:
     weights_format: str = "auto"
     precision: str = "fp32"
     layout: str = "contiguous"
+    cache: str = "warm"  # or "cold": the last-level cache is evicted before every call
+    mode: str = "inference"  # or "train": forward, backward and optimiser step
     batch_size: int = 1
     threads: str = "1"  # a number, or "all"
     resolution: int | None = None  # None: the network's own
@@ -92,6 +103,10 @@ class Settings:
     seed: int = 0
     output: str = "table"
     tag: str | None = None
+    baseline: str | None = None  # of task=compare: a tag, a record's id or a file
+    candidate: str | None = None
+    records: str | None = None  # judge these instead of measuring: a tag, an id or a file
+    force: bool = False  # compare unlike fingerprints all the same, and say so
     plots: bool | None = None  # None: pictures, except under --multirun
     plan: bool = False  # show what would run, and run nothing
     debug: bool = False  # show tracebacks
@@ -160,6 +175,8 @@ _ALLOWED = {
     "output": OUTPUTS,
     "layout": LAYOUTS,
     "precision": PRECISIONS,
+    "cache": CACHES,
+    "mode": MODES,
     "weights_format": WEIGHTS_FORMATS,
 }
 
@@ -173,7 +190,7 @@ def _check(value: Settings) -> None:
     for key, allowed in _ALLOWED.items():
         if getattr(value, key) not in allowed:
             raise UserError(f"{key}={getattr(value, key)}: allowed are {', '.join(allowed)}")
-    for key in ("results", "input", "weights", "labels"):
+    for key in ("results", "input", "weights", "labels", "baseline", "candidate", "records"):
         if getattr(value, key) == "":
             raise UserError(f"{key}= is empty: it must be a path")
     _check_groups(value)
@@ -191,7 +208,9 @@ def _check_groups(value: Settings) -> None:
     if not abs(value.scale.phi) <= LARGEST_PHI:
         limits = f"-{LARGEST_PHI} to {LARGEST_PHI}"
         raise UserError(f"scale.phi={value.scale.phi}: must be from {limits}")
-    for key in ("seconds", "warm_up_seconds", "min_samples"):
+    if value.budget.processes < 1:
+        raise UserError(f"budget.processes={value.budget.processes}: must be at least 1")
+    for key in ("seconds", "warm_up_seconds", "warm_up_limit_seconds", "min_samples"):
         number = getattr(value.budget, key)
         if not 0 <= number < float("inf"):
             raise UserError(f"budget.{key}={number}: must be a number from 0 on")

@@ -1,7 +1,8 @@
-"""The loop: a case and its profilers to measurements."""
+"""The loop: cases and profilers to measurements, process after process."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,14 +11,16 @@ from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
 from benchbench.inputs import check_image
-from benchbench.measurements import Layer, Measurement, absent
+from benchbench.lock import machine_lock
+from benchbench.measurements import Layer, Measurement, absent, joined
 from benchbench.networks import build, total_stride
 from benchbench.provenance import check_weights
-from benchbench.worker import Interrupted, Progress, run
+from benchbench.worker import INTERLEAVED, Interrupted, Progress, Work, run
 
-# Profilers that share a fresh process, in the order they run in. Memory has its own, because
-# what another one allocated would be counted.
-PROCESSES = (("latency", "fvcore"), ("memory",), ("accuracy",))
+# Profilers that share a fresh process, in the order they run in. Memory and energy have their
+# own, because what another one allocated or heated up would be counted.
+REPLICATED = (("latency", "device_time"), ("memory",))  # in every process of the budget
+ONCE = (("roofs",), ("fvcore",), ("operators",), ("energy",), ("accuracy",))
 
 
 @dataclass
@@ -29,43 +32,109 @@ class Measured:
     measurements: list[Measurement] = field(default_factory=list)
     layers: tuple[Layer, ...] = ()
     interrupted: bool = False
+    unfinished: str | None = None  # what is still to come, while it is
 
     def receive(self, result: Measurement | dict[str, Any]) -> None:
         """Take what a worker sends: a measurement, or torch's part of the environment."""
-        if isinstance(result, Measurement):
-            self.measurements.append(result)
-        else:
+        if not isinstance(result, Measurement):
             self.environment |= result
+            return
+        for index, known in enumerate(self.measurements):
+            if known.metric == result.metric:
+                self.measurements[index] = joined(known, result)
+                return
+        self.measurements.append(result)
+
+
+Kept = Callable[[Sequence[Measured]], None]  # called whenever a process has ended
 
 
 def measure(
-    case: Case, profilers: ProfilerSettings, budget: BudgetSettings, progress: Progress
-) -> Measured:
-    """Count the case, then measure it in fresh processes.
+    cases: Sequence[Case],
+    profilers: ProfilerSettings,
+    budget: BudgetSettings,
+    progress: Progress,
+    kept: Kept = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Measured]:
+    """Count the cases, then measure them in fresh processes, one of them at a time.
+
+    `kept` is told what is known after each process, so that nothing of it can be lost any more;
+    `say`, whose end this one has to wait for.
 
     Raises:
-        UserError: the case cannot be built, fed or executed here. Nothing is measured then.
+        UserError: a case cannot be built, fed or executed here. What `kept` was told holds.
     """
+    checked = [_checked(case, profilers, progress) for case in cases]
+    found = [measured for measured, _ in checked]
+    remaining = replace(profilers, fvcore=any(wanted.fvcore for _, wanted in checked))
+    plan = list(_plan(cases, remaining, budget))
+    with machine_lock(cases[0].device_name, say) as remark:
+        if remark is not None:
+            for measured in found:
+                measured.environment["lock"] = remark
+        for done, (work, indices) in enumerate(plan, start=1):
+            try:
+                _do(work, indices, found, _scaled(progress, work, budget))
+            except Interrupted:
+                for measured in found:
+                    measured.interrupted = True
+                break
+            left = len(plan) - done
+            for measured in found:
+                measured.unfinished = f"{done} of {len(plan)} processes" if left else None
+            kept(found)
+    return found
+
+
+def _checked(
+    case: Case, profilers: ProfilerSettings, progress: Progress
+) -> tuple[Measured, ProfilerSettings]:
+    """Refuse what cannot run before anything is measured, and count the rest."""
     measured = Measured(case, machine_environment())
     (read_contents if profilers.accuracy else check_image)(case)
-    checked = check_weights(case)
-    if checked is not None:
-        measured.environment["weights"] = checked
+    weights = check_weights(case)
+    if weights is not None:
+        measured.environment["weights"] = weights
     from benchbench.device import check_device
 
     check_device(case)
     progress("complexity", 0.0)
-    profilers = _count(measured, profilers)
-    processes = _processes(profilers)
-    if case.device != "cpu" and not processes:
-        processes = [[]]  # only to ask the device for its name
-    for names in processes:
-        try:
-            run(case, names, budget, progress, measured.receive)
-        except Interrupted:
-            measured.interrupted = True
-            break
-    return measured
+    return measured, _count(measured, profilers)
+
+
+def _plan(
+    cases: Sequence[Case], profilers: ProfilerSettings, budget: BudgetSettings
+) -> Iterator[tuple[Work, Sequence[int]]]:
+    """Every process to start, with the indices of its cases.
+
+    Replicates of different profilers take turns, so that those of one lie further apart.
+    """
+    everyone = tuple(range(len(cases)))
+    count = 0
+    for number in range(budget.processes):
+        for group in REPLICATED + (ONCE if number == 0 else ()):
+            names = tuple(name for name in group if getattr(profilers, name))
+            together = bool(set(names) & set(INTERLEAVED))
+            for indices in [everyone] if together else [(index,) for index in everyone]:
+                if names:
+                    count += 1
+                    chosen = tuple(cases[index] for index in indices)
+                    yield Work(chosen, names, budget, number), indices
+    if not count and cases[0].device != "cpu":
+        yield Work(tuple(cases), (), budget), everyone  # only to ask the device for its name
+
+
+def _do(work: Work, indices: Sequence[int], found: Sequence[Measured], progress: Progress) -> None:
+    run(work, progress, lambda index, result: found[indices[index]].receive(result))
+
+
+def _scaled(progress: Progress, work: Work, budget: BudgetSettings) -> Progress:
+    """The progress of one process, with its number."""
+    if budget.processes == 1:
+        return progress
+    which = f"process {work.number + 1} of {budget.processes}"
+    return lambda name, fraction: progress(f"{name}, {which}", fraction)
 
 
 def _count(measured: Measured, profilers: ProfilerSettings) -> ProfilerSettings:
@@ -88,8 +157,3 @@ def _count(measured: Measured, profilers: ProfilerSettings) -> ProfilerSettings:
         return profilers
     measured.measurements.append(absent("flops_fvcore", TOO_LARGE))
     return replace(profilers, fvcore=False)
-
-
-def _processes(profilers: ProfilerSettings) -> list[list[str]]:
-    groups = ([name for name in group if getattr(profilers, name)] for group in PROCESSES)
-    return [names for names in groups if names]

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from benchbench.metrics import METRICS
 from benchbench.statistics.intervals import (
     Interval,
-    median_interval,
+    geometric_mean,
+    process_interval,
     proportion_interval,
 )
 
@@ -18,15 +19,32 @@ Number = int | float
 
 
 class Estimator(NamedTuple):
-    """What stands for a metric's samples, and how far it is to be trusted."""
+    """What stands for a metric's samples of all processes, and how far it is to be trusted."""
 
-    value: Callable[[Sequence[Number]], Number]
-    interval: Callable[[Sequence[Number]], Interval | None]
+    value: Callable[[Sequence[Sequence[Number]]], Number]
+    interval: Callable[[Sequence[Sequence[Number]]], Interval | None]
 
 
+def _flat(samples: Sequence[Sequence[Number]]) -> list[Number]:
+    return [sample for process in samples for sample in process]
+
+
+def _medians(samples: Sequence[Sequence[Number]]) -> list[Number]:
+    return [median(process) for process in samples]
+
+
+def _centre(samples: Sequence[Sequence[Number]]) -> Number:
+    """A single sample is returned as it is: counts stay whole."""
+    medians = _medians(samples)
+    return medians[0] if len(medians) == 1 else geometric_mean(medians)
+
+
+# The process is the unit of replication: within one, the same network's median holds still.
 ESTIMATORS = {
-    "median": Estimator(median, median_interval),
-    "proportion": Estimator(fmean, proportion_interval),
+    "median": Estimator(_centre, lambda samples: process_interval(_medians(samples))),
+    "proportion": Estimator(
+        lambda samples: fmean(_flat(samples)), lambda samples: proportion_interval(_flat(samples))
+    ),
 }
 
 
@@ -34,7 +52,8 @@ ESTIMATORS = {
 class Measurement:
     """One metric of one case: every raw sample, by process.
 
-    A metric without samples is absent, and `reason` says why: absent is not zero.
+    A metric without samples is absent, and `reason` says why: absent is not zero. What is
+    known of each process stands in `details["processes"]`, one dictionary each.
 
     Raises:
         ValueError: an unknown metric, a sample that is no finite number from 0 on, or
@@ -57,19 +76,29 @@ class Measurement:
     @property
     def flat(self) -> tuple[Number, ...]:
         """The samples of all processes."""
-        return tuple(sample for process in self.samples for sample in process)
+        return tuple(_flat(self.samples))
+
+    @property
+    def medians(self) -> tuple[Number, ...]:
+        """The median of each process."""
+        return tuple(_medians(self.samples))
 
     @property
     def value(self) -> Number | None:
-        """The metric's estimate; an exact metric has one sample, which this returns as is."""
-        return self._estimator.value(self.flat) if self.flat else None
+        """The geometric mean of the processes' medians; an exact metric's one sample as is."""
+        return self._estimator.value(self.samples) if self.flat else None
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % interval of the value within one process; None for exact or few samples."""
-        if METRICS[self.metric].exact or len(self.samples) != 1:
+        """The 95 % interval of the value; None for an exact one, or from one process."""
+        if METRICS[self.metric].exact or not self.flat:
             return None
-        return self._estimator.interval(self.flat)
+        return self._estimator.interval(self.samples)
+
+    @property
+    def processes(self) -> tuple[Mapping[str, Any], ...]:
+        """What is known of each process; none where nobody wrote it down."""
+        return tuple(self.details.get("processes", ()))
 
     @property
     def _estimator(self) -> Estimator:
@@ -84,6 +113,15 @@ def exact(metric: str, value: Number, **details: Any) -> Measurement:
 def absent(metric: str, reason: str) -> Measurement:
     """A metric that could not be taken, and why."""
     return Measurement(metric, reason=reason)
+
+
+def joined(first: Measurement, second: Measurement) -> Measurement:
+    """The same metric from two sets of processes; what is absent adds nothing."""
+    if not first.samples or not second.samples:
+        return first if first.samples or not second.samples else second
+    processes = [*first.processes, *second.processes]
+    details = {**second.details, **first.details} | ({"processes": processes} if processes else {})
+    return Measurement(first.metric, first.samples + second.samples, details=details)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ METRICS: dict[str, Metric] = {
     "peak_memory_kernel": Metric("peak memory, kernel's mark", "B", exact=False),
     "peak_memory_reserved": Metric("peak memory, reserved", "B", exact=False),
     "latency": Metric("latency", "s", exact=False),
+    "forward_time": Metric("forward with loss", "s", exact=False),
+    "backward_time": Metric("backward", "s", exact=False),
+    "optimiser_step_time": Metric("optimiser step", "s", exact=False),
+    "build_time": Metric("time to build", "s", exact=False),
+    "cold_start": Metric("first call", "s", exact=False),
     "top1": Metric("top-1", "", exact=False, lower_is_better=False, estimator="proportion"),
     "top5": Metric("top-5", "", exact=False, lower_is_better=False, estimator="proportion"),
 }

@@ -1,27 +1,26 @@
 """Records: one case, how it was measured, where, and every raw sample. Immutable.
 
 History of `SCHEMA_VERSION`:
-1  the first: case, settings, environment, measurements, layers, quality, command.
+1  the first: case, settings, environment, measurements, layers, quality, command. Since then
+   `session` joined, which older records have not, and samples of more than one process.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchbench.cases import Case
 from benchbench.environment import fingerprint
 from benchbench.errors import UserError
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement
+from benchbench.quality import GRADES, quality
 
 SCHEMA_VERSION = 1
-GRADES = ("A", "B", "C", "D")
-# ImageNet's mean and deviation, which torchvision and timm use for most of their networks.
-SHARED_PREPROCESSING = ("efficientnet", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Record:
     quality: Quality
     command: str  # repeats the run
     tag: str | None = None
+    session: str | None = None  # shared by records whose cases took turns in the same processes
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -83,35 +83,47 @@ class Record:
         return asdict(self)
 
 
-def record(
-    measured: Measured,
-    *,
-    task: str,
-    settings: Mapping[str, Any],
-    command: str,
-    tag: str | None = None,
-) -> Record:
-    """The record of what was measured, now.
+class Origin(NamedTuple):
+    """What a run knows of its records before it measures: the same for all of them."""
+
+    task: str
+    settings: Mapping[str, Any]
+    command: str
+    tag: str | None = None
+    session: str | None = None
+
+
+class Identity(NamedTuple):
+    """A record's name and birth: it keeps them while it grows from process to process."""
+
+    id: str
+    created: str
+
+
+def new_identity() -> Identity:
+    """A name that sorts by time and that no other process takes."""
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    return Identity(name, now.isoformat(timespec="microseconds"))
+
+
+def record(measured: Measured, origin: Origin, identity: Identity) -> Record:
+    """The record of what was measured until now.
 
     Raises:
         UserError: nothing was measured at all.
     """
     if not measured.measurements:
         raise UserError("nothing was measured: choose a profiler, or let it finish one")
-    now = datetime.now(UTC)
     return Record(
-        id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
-        created=now.isoformat(timespec="microseconds"),
-        task=task,
+        **identity._asdict(),
+        **origin._asdict(),
         case=measured.case,
         device_name=_device_name(measured),
-        settings=settings,
         environment=measured.environment | {"fingerprint": fingerprint(measured.environment)},
         measurements=tuple(measured.measurements),
         layers=measured.layers,
-        quality=quality(measured),
-        command=command,
-        tag=tag,
+        quality=Quality(*quality(measured)),
     )
 
 
@@ -120,53 +132,6 @@ def _device_name(measured: Measured) -> str:
     if measured.case.device == "cpu":
         return str(measured.environment["machine"]["cpu"])
     return str(measured.environment.get("gpu", {}).get("name", "a GPU not yet asked for its name"))
-
-
-def quality(measured: Measured) -> Quality:
-    """No grade yet: one process cannot tell how far another one's figures would be off."""
-    reasons = tuple(_reasons(measured))
-    return Quality(None, reasons or ("nothing but counts, which are exact",))
-
-
-def _reasons(measured: Measured) -> Iterator[str]:
-    taken = {item.metric for item in measured.measurements if item.samples}
-    if "latency" in taken:
-        yield (
-            "latency comes from one process: its interval leaves out what changes between "
-            "processes, which is up to tenfold more"
-        )
-    elif taken & {"peak_memory", "peak_memory_kernel", "peak_memory_reserved"}:
-        yield "peak memory comes from one process"
-    weights = measured.environment.get("weights", {})
-    if weights and "peak_memory" in taken:
-        yield "peak memory includes reading the checkpoint"
-    if weights.get("format") == "timm" and weights["padding"] == "symmetric":
-        yield "read as one of timm's own: for a tf_ checkpoint +model.padding=same is needed"
-    if "top1" in taken:
-        yield from _reasons_of_accuracy(measured)
-    for item in measured.measurements:
-        yield from item.details.get("remarks", ())
-    if measured.interrupted:
-        yield "interrupted: this is what was measured until then"
-
-
-def _reasons_of_accuracy(measured: Measured) -> Iterator[str]:
-    case = measured.case
-    format_ = measured.environment.get("weights", {}).get("format")
-    if format_ in ("torchvision", "timm") and case.preprocessing not in SHARED_PREPROCESSING:
-        yield (
-            f"images are prepared as {case.name}'s own code does it ({case.preprocessing}), and "
-            f"{format_} trains most of its networks otherwise: see model.preprocessing"
-        )
-    if case.weights is None:
-        if case.target.startswith("architectures."):
-            yield "weights are random, so the accuracy is chance"
-        else:
-            yield f"weights are what {case.target} starts with: if random, the accuracy is chance"
-    if measured.interrupted:
-        yield "the first folders or files only were seen, so the interval does not hold for all"
-    else:
-        yield "the interval is about the choice of images alone"
 
 
 def from_dict(document: Mapping[str, Any]) -> Record:

@@ -6,13 +6,13 @@ import ctypes
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchbench.cases import Case, from_settings
+from benchbench.cases import Case, from_models, from_settings
 from benchbench.config import ProfilerSettings, Settings, options, plain, unknown_option
 from benchbench.errors import NoEvidence, UserError
 from benchbench.folders import check_writable
@@ -20,6 +20,7 @@ from benchbench.folders import check_writable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from benchbench.experiments.selftest import Threshold
     from benchbench.records import Record
     from benchbench.worker import Progress
 
@@ -57,6 +58,9 @@ def run(settings: Settings, job: Job) -> int:
         "profile": _profile,
         "crosscheck": _crosscheck,
         "accuracy": _accuracy,
+        "rank": _rank,
+        "selftest": _selftest,
+        "compare": _compare,
         "list": _list,
     }
     if settings.task.name not in tasks:
@@ -87,7 +91,7 @@ def _profile(settings: Settings, job: Job) -> Result:
 
     case = from_settings(settings, job.model_name)
     if settings.plan:
-        return _plan(case, settings.profiler, settings)
+        return _plan([case], settings.profiler, settings)
     runs = Path(settings.results) / "runs"
     plots = not job.sweep if settings.plots is None else settings.plots
     if plots:
@@ -96,7 +100,7 @@ def _profile(settings: Settings, job: Job) -> Result:
         except OSError as error:
             message = f"results={settings.results} cannot be written: {error.strerror}"
             raise UserError(message) from error
-    record, interrupted = _recorded(case, settings.profiler, settings, job)
+    (record,), interrupted = _recorded([case], settings.profiler, settings, job)
     folder, problem = None, None
     if plots and not interrupted:
         try:
@@ -120,8 +124,8 @@ def _crosscheck(settings: Settings, job: Job) -> Result:
 
     case = from_settings(settings, job.model_name)
     if settings.plan:
-        return _plan(case, PROFILERS, settings)
-    record, interrupted = _recorded(case, PROFILERS, settings, job)
+        return _plan([case], PROFILERS, settings)
+    (record,), interrupted = _recorded([case], PROFILERS, settings, job)
     if interrupted:
         raise KeyboardInterrupt
     result = judge(record)
@@ -143,8 +147,8 @@ def _accuracy(settings: Settings, job: Job) -> Result:
     if case.input == "random":
         raise UserError("input=random: task=accuracy needs a folder of images, input=FOLDER")
     if settings.plan:
-        return _plan(case, PROFILERS, settings)
-    record, interrupted = _recorded(case, PROFILERS, settings, job)
+        return _plan([case], PROFILERS, settings)
+    (record,), interrupted = _recorded([case], PROFILERS, settings, job)
     result = judge(record)
     return Result(
         accuracy_tables(record, result),
@@ -155,41 +159,147 @@ def _accuracy(settings: Settings, job: Job) -> Result:
     )
 
 
-def _recorded(
-    case: Case, profilers: ProfilerSettings, settings: Settings, job: Job
-) -> tuple[Record, bool]:
-    """Measure a case and keep the record; also, whether Ctrl-C ended it early."""
-    from benchbench.measure import measure
-    from benchbench.records import record
+def _rank(settings: Settings, job: Job) -> Result:
+    from benchbench.experiments.rank import PROFILERS, judge
+    from benchbench.report.rank import rank_document, rank_rows, rank_tables
+
+    if settings.records is not None:
+        records = _latest_session(settings)
+        interrupted = False
+    else:
+        cases = from_models(settings)
+        if settings.plan:
+            return _plan(cases, PROFILERS, settings)
+        records, interrupted = _recorded(cases, PROFILERS, settings, job)
+    known = _threshold(settings, records[0].environment)
+    result = judge(records, known.theta)
+    return Result(
+        rank_tables(result, known.source),
+        rank_document(result, known.source),
+        rank_rows(result),
+        INTERRUPTED if interrupted else DONE,
+    )
+
+
+def _selftest(settings: Settings, job: Job) -> Result:
+    from benchbench.config import model_settings
+    from benchbench.experiments.selftest import NETWORK, PROFILERS, cases, judge
+    from benchbench.report.selftest import selftest_document, selftest_rows, selftest_tables
+
+    own = replace(settings, model=model_settings(NETWORK))
+    both = cases(from_settings(own, NETWORK))
+    if settings.plan:
+        return _plan(both, PROFILERS, settings)
+    records, interrupted = _recorded(both, PROFILERS, own, job)
+    result = judge(records)
+    return Result(
+        selftest_tables(records, result),
+        selftest_document(records, result),
+        selftest_rows(records, result),
+        INTERRUPTED if interrupted else DONE,
+    )
+
+
+def _compare(settings: Settings, job: Job) -> Result:
+    from benchbench.entries import find
+    from benchbench.experiments.compare import judge
+    from benchbench.report.compare import compare_document, compare_rows, compare_tables
+
+    for key in ("baseline", "candidate"):
+        if getattr(settings, key) is None:
+            raise UserError(f"{key}=null: say {key}=TAG, a record's id or a file")
+    before = find(str(settings.baseline), "baseline", settings.store.url)
+    after = find(str(settings.candidate), "candidate", settings.store.url)
+    known = _threshold(settings, before[-1].environment)
+    result = judge(before, after, known.theta, force=settings.force)
+    return Result(
+        compare_tables(result, settings.baseline, settings.candidate, known.source),
+        compare_document(result, settings, known.source, job.command),
+        compare_rows(result),
+        result.exit_code,
+        result.why_none,
+    )
+
+
+def _latest_session(settings: Settings) -> list[Record]:
+    """The stored records that took turns with the newest of those that were asked for."""
+    from benchbench.entries import stored
+
+    records = stored(str(settings.records), settings.store.url)
+    if not records:
+        raise NoEvidence(f"records={settings.records}: no record or tag is called so")
+    session = records[-1].session
+    return [record for record in records if record.session == session]
+
+
+def _threshold(settings: Settings, environment: Mapping[str, Any]) -> Threshold:
+    """What counts as a change in the environment of a record."""
+    from benchbench.experiments.selftest import TASK, known_threshold
     from benchbench.store import Store
 
     store = Store(settings.store.url)
     try:
-        with _progress_bar(case.name) as progress:
-            measured = measure(case, profilers, settings.budget, progress)
-        if measured.interrupted and not measured.measurements:
-            raise KeyboardInterrupt
-        kept = record(
-            measured,
-            task=settings.task.name,
-            settings=plain(settings),
-            command=job.command,
-            tag=settings.tag,
-        )
-        store.add(kept)
+        selftests = store.records(task=TASK, fingerprint=environment["fingerprint"])
     finally:
         store.close()
-    return kept, measured.interrupted
+    return known_threshold(selftests)
 
 
-def _plan(case: Case, profilers: ProfilerSettings, settings: Settings) -> Result:
+def _recorded(
+    cases: Sequence[Case], profilers: ProfilerSettings, settings: Settings, job: Job
+) -> tuple[list[Record], bool]:
+    """Measure cases and keep their records; also, whether Ctrl-C ended it early.
+
+    The store is told after every process, so that a run that is killed loses one at most.
+    """
+    from benchbench.measure import Measured, measure
+    from benchbench.records import Origin, new_identity, record
+    from benchbench.store import Store
+
+    identities = [new_identity() for _ in cases]
+    session = identities[0].id if len(cases) > 1 else None
+    origin = Origin(settings.task.name, plain(settings), job.command, settings.tag, session)
+    known: dict[str, Record] = {}
+
+    def keep(found: Sequence[Measured]) -> None:
+        for measured, identity in zip(found, identities, strict=True):
+            if measured.measurements:
+                known[identity.id] = record(measured, origin, identity)
+                store.put(known[identity.id])
+
+    store = Store(settings.store.url)
+    try:
+        with _progress_bar(", ".join(case.name for case in cases)) as progress:
+            found = measure(cases, profilers, settings.budget, progress, keep, _say)
+        interrupted = any(measured.interrupted for measured in found)
+        if interrupted and not any(measured.measurements for measured in found):
+            raise KeyboardInterrupt
+        keep(found)
+    except UserError as error:
+        if known:
+            error.args = (f"{error}; kept until then: {', '.join(known)}",)
+        raise
+    finally:
+        store.close()
+    if not known:
+        raise UserError("nothing was measured: choose a profiler, or let it finish one")
+    return list(known.values()), interrupted
+
+
+def _say(line: str) -> None:
+    print(f"benchbench: {line}", file=sys.stderr, flush=True)
+
+
+def _plan(cases: Sequence[Case], profilers: ProfilerSettings, settings: Settings) -> Result:
     from benchbench.records import SCHEMA_VERSION
     from benchbench.report.tables import plan_table
 
     names = [name for name, wanted in asdict(profilers).items() if wanted]
-    entry = asdict(case) | {"input_shape": list(case.input_shape), "profilers": names}
-    document = {"schema_version": SCHEMA_VERSION, "task": settings.task.name, "plan": [entry]}
-    return Result([plan_table([case], names, settings.budget.name)], document, [entry])
+    entries = [
+        asdict(case) | {"input_shape": list(case.input_shape), "profilers": names} for case in cases
+    ]
+    document = {"schema_version": SCHEMA_VERSION, "task": settings.task.name, "plan": entries}
+    return Result([plan_table(cases, names, settings.budget.name)], document, entries)
 
 
 @contextmanager

@@ -69,8 +69,8 @@ class Store:
             self.engine = _engine(url)
             self._check()
 
-    def add(self, record: Record) -> None:
-        """Write a record, in one transaction."""
+    def put(self, record: Record) -> None:
+        """Write a record, or what it has grown to, in one transaction."""
         row = Row(
             id=record.id,
             schema_version=record.schema_version,
@@ -90,14 +90,14 @@ class Store:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 _create_tables(connection)
                 with Session(connection) as session:
-                    session.add(row)
+                    session.merge(row)
                     session.flush()
 
-    def records(self, tag: str | None = None) -> list[Record]:
-        """All records, or those with a tag, oldest first."""
-        query = select(Row.document).order_by(Row.created)
-        if tag is not None:
-            query = query.where(Row.tag == tag)
+    def records(self, **having: str | None) -> list[Record]:
+        """All records, or those with these values (`tag`, `id`, `task`, ...), oldest first."""
+        query = select(Row.document).order_by(Row.created, Row.id)
+        for column, value in having.items():
+            query = query.where(getattr(Row, column) == value)
         with self._readable_errors():
             path = _sqlite_path(self.engine)
             if path is not None and not path.exists():

@@ -1,4 +1,4 @@
-"""A fresh process that runs profilers on one case, and the parent that waits for it.
+"""A fresh process that runs profilers on its cases, and the parent that waits for it.
 
 The parent blocks on the connection, because a parent that polls takes the core the child is
 being timed on. Messages from the child are tuples whose first item names them.
@@ -6,13 +6,15 @@ being timed on. Messages from the child are tuples whose first item names them.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -22,33 +24,46 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
-from benchbench.cases import Case
+from benchbench.cases import Case, cores
 from benchbench.config import BudgetSettings
 from benchbench.errors import UserError, first_line, is_out_of_memory
 from benchbench.measurements import Measurement
+from benchbench.profilers.beat import Beat
+from benchbench.sentinels import idlest_core
 
 SILENCE_SECONDS = 600.0  # without a sign of life from the child
 STOP_SECONDS = 60.0  # to finish the call under way after Ctrl-C; a second one ends the wait
-PROGRESS_SECONDS = 0.25
+PROGRESS_SECONDS = 0.5
+INTERLEAVED = ("latency",)  # profilers that take all cases of a process, in turn
+PARENT_DIED = 1  # prctl(2): PR_SET_PDEATHSIG
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 Progress = Callable[[str, float], None]
+# Called with the index of a case and its measurement, or torch's part of the environment.
+Received = Callable[[int, Measurement | dict[str, Any]], None]
 
 
 class Interrupted(Exception):
     """Ctrl-C during a measurement."""
 
 
-def run(
-    case: Case,
-    profilers: Sequence[str],
-    budget: BudgetSettings,
-    progress: Progress,
-    received: Callable[[Measurement | dict[str, Any]], None],
-) -> None:
-    """Run `profilers` on `case` in a fresh process; hand on each measurement as it comes.
+@dataclass(frozen=True)
+class Work:
+    """What one process does: profilers, one after the other, on cases that are executed alike."""
 
-    A dictionary that is handed on is torch's part of the environment.
+    cases: tuple[Case, ...]
+    profilers: tuple[str, ...]
+    budget: BudgetSettings
+    number: int = 0  # of the process: its orders and places follow from it
+
+    @property
+    def names(self) -> str:
+        """What errors call the cases."""
+        return ", ".join(case.name for case in self.cases)
+
+
+def run(work: Work, progress: Progress, received: Received) -> None:
+    """Do the work in a fresh process; hand on each measurement as it comes.
 
     Raises:
         UserError: the child failed for a reason the user can mend, or was killed.
@@ -56,17 +71,17 @@ def run(
     """
     context = multiprocessing.get_context("spawn")
     parent_end, child_end = context.Pipe()
-    child = context.Process(target=_child, args=(child_end, case, tuple(profilers), budget))
+    child = context.Process(target=_child, args=(child_end, work))
     try:
         _start(child)
         child_end.close()
-        _listen(parent_end, case, progress, received, timeout=SILENCE_SECONDS)
+        _listen(parent_end, work, progress, received, timeout=SILENCE_SECONDS)
         child.join()
     except EOFError:
         child.join()
-        raise _died(case, child.exitcode) from None
+        raise _died(work, child.exitcode) from None
     except KeyboardInterrupt:
-        _stop(parent_end, case, progress, received)
+        _stop(parent_end, work, progress, received)
         raise Interrupted from None
     finally:
         _end(child)
@@ -75,16 +90,12 @@ def run(
 
 
 def _listen(
-    connection: Connection,
-    case: Case,
-    progress: Progress,
-    received: Callable[[Measurement | dict[str, Any]], None],
-    timeout: float,
+    connection: Connection, work: Work, progress: Progress, received: Received, timeout: float
 ) -> None:
     """Hand on messages until the child says it is done."""
     while True:
         if not wait([connection], timeout):
-            raise UserError(f"model={case.name}: no sign of life for {timeout:.0f} s, given up")
+            raise UserError(f"model={work.names}: no sign of life for {timeout:.0f} s, given up")
         name, *content = connection.recv()
         if name == "progress":
             progress(*content)
@@ -96,16 +107,11 @@ def _listen(
             return
 
 
-def _stop(
-    connection: Connection,
-    case: Case,
-    progress: Progress,
-    received: Callable[[Measurement | dict[str, Any]], None],
-) -> None:
+def _stop(connection: Connection, work: Work, progress: Progress, received: Received) -> None:
     """Ask the child for what it has, and take it; a second Ctrl-C or a failure ends the wait."""
     try:
         connection.send("stop")
-        _listen(connection, case, progress, received, timeout=STOP_SECONDS)
+        _listen(connection, work, progress, received, timeout=STOP_SECONDS)
     except (EOFError, OSError, UnpicklingError, UserError, KeyboardInterrupt):
         return  # the interrupt may have come in the middle of a message
 
@@ -122,13 +128,14 @@ def _end(child: multiprocessing.process.BaseProcess) -> None:
     child.join()
 
 
-def _died(case: Case, exit_code: int | None) -> UserError:
+def _died(work: Work, exit_code: int | None) -> UserError:
     """The error for a child that ended without a word."""
     if exit_code == -signal.SIGKILL:
         why = "was killed, most likely because memory ran out; try a smaller batch_size"
     else:
         why = f"ended with exit code {exit_code}"
-    return UserError(f"model={case.name} batch_size={case.batch_size}: the measuring process {why}")
+    batch_size = work.cases[0].batch_size
+    return UserError(f"model={work.names} batch_size={batch_size}: the measuring process {why}")
 
 
 def _start(child: multiprocessing.process.BaseProcess) -> None:
@@ -165,45 +172,71 @@ def _handler(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
         signal.signal(signal.SIGINT, before)
 
 
-def _child(
-    connection: Connection, case: Case, profilers: tuple[str, ...], budget: BudgetSettings
-) -> None:
+def _child(connection: Connection, work: Work) -> None:
     """The child's whole life. Thread counts are set before torch is imported."""
     os.dup2(2, 1)  # a network that prints must not print into the parent's document
     _die_first()
+    _die_with_the_parent()
     for variable in THREAD_VARIABLES:
-        os.environ[variable] = str(case.threads)
+        os.environ[variable] = str(work.cases[0].threads)
     try:
-        _profile(connection, case, profilers, budget)
+        _profile(connection, work)
         connection.send(("done",))
     except (BrokenPipeError, ConnectionResetError):
         sys.exit(1)  # the parent is gone: nobody is left to measure for
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the parent must hear of any
-        connection.send(("error", explain(error, case)))
+        connection.send(("error", explain(error, work.cases[0])))
 
 
-def _profile(
-    connection: Connection, case: Case, profilers: tuple[str, ...], budget: BudgetSettings
-) -> None:
+def _profile(connection: Connection, work: Work) -> None:
+    first = work.cases[0]
+    core = pin(first)
     import torch
 
     from benchbench.environment import torch_environment
     from benchbench.runtimes.formats import set_flags
 
-    torch.set_num_threads(case.threads)
+    torch.set_num_threads(first.threads)
     set_flags()
-    if case.device == "cuda":
-        torch.cuda.set_device(case.device_index)  # what a bare `synchronize` waits for
-    connection.send(("result", torch_environment(case)))
-    for name in profilers:
+    if first.device == "cuda":
+        torch.cuda.set_device(first.device_index)  # what a bare `synchronize` waits for
+    for index in range(len(work.cases)):
+        connection.send(("result", index, torch_environment(first)))
+    for name in work.profilers:
         if connection.poll():  # told to stop: what follows was not begun
             break
-        profiler = getattr(import_module(f"benchbench.profilers.{name}"), name)
-        for measurement in profiler(case, budget, _beat(connection, name)):
-            connection.send(("result", measurement))
+        for index, measurement in _measurements(work, name, _beat(connection, name)):
+            connection.send(("result", index, _with_core(measurement, core)))
 
 
-def _beat(connection: Connection, name: str) -> Callable[[float], bool]:
+def _measurements(work: Work, name: str, beat: Beat) -> Iterator[tuple[int, Measurement]]:
+    """What a profiler finds, with the index of its case."""
+    profiler = getattr(import_module(f"benchbench.profilers.{name}"), name)
+    if name in INTERLEAVED:
+        yield from profiler(work.cases, work.budget, beat, work.number)
+        return
+    for index, case in enumerate(work.cases):
+        yield from ((index, found) for found in profiler(case, work.budget, beat))
+
+
+def pin(case: Case) -> int | None:
+    """Give a single thread on the CPU one core for itself: the one with least to do now."""
+    if case.device != "cpu" or case.threads != 1 or not hasattr(os, "sched_setaffinity"):
+        return None
+    core = idlest_core(cores())
+    os.sched_setaffinity(0, {core})
+    return core
+
+
+def _with_core(measurement: Measurement, core: int | None) -> Measurement:
+    """The same, with the core in its process's details."""
+    if core is None or not measurement.processes:
+        return measurement
+    processes = [dict(process) | {"core": core} for process in measurement.processes]
+    return replace(measurement, details={**measurement.details, "processes": processes})
+
+
+def _beat(connection: Connection, name: str) -> Beat:
     """Tell the parent how far we are, a few times a second; False once it says stop."""
     last = -PROGRESS_SECONDS
 
@@ -221,6 +254,12 @@ def _die_first() -> None:
     """When memory runs out, the kernel shall end this process and not the parent or a shell."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _die_with_the_parent() -> None:
+    """A child whose parent is killed would go on measuring beside whatever comes next (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PARENT_DIED, signal.SIGKILL)
 
 
 def explain(error: BaseException, case: Case) -> str:

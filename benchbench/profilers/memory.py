@@ -78,7 +78,7 @@ def _allocator_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
 def _build_and_call(case: Case, beat: Beat, begin: Callable[[], None] = lambda: None) -> float:
     """Build the network and call it for a while. Seconds of calls: fewer if told to stop."""
     begin()
-    running = prepare(case)
+    running = prepare(case, calibrated=False).running()
     started = perf_counter()
     spent, go_on = 0.0, True
     while go_on and spent < SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from statistics import median, quantiles
 from typing import Any
 
 from benchbench.experiments.accuracy import Accuracy
@@ -11,6 +12,7 @@ from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Measurement
 from benchbench.metrics import METRICS
 from benchbench.records import SCHEMA_VERSION, Record
+from benchbench.statistics.intervals import percentiles
 
 
 def profile_document(record: Record, folder: str | None) -> dict[str, Any]:
@@ -34,10 +36,14 @@ def _document(record: Record) -> dict[str, Any]:
         "schema_version": record.schema_version,
         "task": record.task,
         "model": case.name,
+        "target": case.target,
+        "arguments": dict(case.arguments),
         "device": {"type": case.device, "index": case.device_index, "name": record.device_name},
         "runtime": case.runtime,
         "precision": case.precision,
         "layout": case.layout,
+        "cache": case.cache,
+        "mode": case.mode,
         "batch_size": case.batch_size,
         "input_shape": list(case.input_shape),
         "input": case.input,
@@ -60,11 +66,25 @@ def _metric(measurement: Measurement) -> dict[str, Any]:
     if measurement.reason is not None:
         document["reason"] = measurement.reason
     if not metric.exact and measurement.samples:
-        interval = measurement.interval
-        document["ci"] = None if interval is None else [interval.low, interval.high]
-        document["samples"] = len(measurement.flat)
-        document["processes"] = len(measurement.samples)
+        document |= _spread(measurement)
     return document
+
+
+def _spread(measurement: Measurement) -> dict[str, Any]:
+    """How far a figure is to be trusted: interval, extremes, and what each process found."""
+    interval = measurement.interval
+    found: dict[str, Any] = {
+        "ci": None if interval is None else [interval.low, interval.high],
+        "samples": len(measurement.flat),
+        "processes": len(measurement.samples),
+        "medians": list(measurement.medians),
+    }
+    if len(measurement.flat) > len(measurement.samples):
+        low, _, high = quantiles(measurement.flat, n=4, method="inclusive")
+        found |= {"min": min(measurement.flat), "iqr": high - low}
+        found |= percentiles(measurement.flat)
+    probes = [median(known["probe"]) for known in measurement.processes if known.get("probe")]
+    return found | ({"probe": probes} if probes else {})
 
 
 def crosscheck_document(record: Record, result: Crosscheck) -> dict[str, Any]:

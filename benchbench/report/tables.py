@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import RenderableType
@@ -65,14 +65,32 @@ def _weights(record: Record) -> list[str]:
     ]
 
 
-def describe(case: Case) -> str:
-    """How a case is executed, in one line."""
+def closing_lines(records: Sequence[Record]) -> list[RenderableType]:
+    """The quality, ids and command of records that took turns."""
+    by_quality: dict[str, list[str]] = {}
+    for record in records:
+        text = f"quality {record.quality.grade or 'none'}: {'; '.join(record.quality.reasons)}"
+        by_quality.setdefault(text, []).append(record.case.name)
+    lines = [
+        text if len(by_quality) == 1 else f"{', '.join(names)}: {text}"
+        for text, names in by_quality.items()
+    ]
+    lines += [f"records {' '.join(record.id for record in records)}"]
+    return [Text(printable(line)) for line in [*lines, f"repeat  {records[0].command}"]]
+
+
+def describe(case: Case, *, network: bool = True) -> str:
+    """How a case is executed, in one line; without what differs from network to network."""
     threads = "1 thread" if case.threads == 1 else f"{case.threads} threads"
     shape = "x".join(str(n) for n in case.input_shape)
     noise = "" if case.input == "random" else f" of {case.input}"
-    layout = "" if case.layout == "contiguous" else f", {case.layout}"
-    where = f", {threads}" if case.device == "cpu" else ""
-    return f"{case.runtime}, {case.precision}{layout}, input {shape}{noise}{where}"
+    how = [case.runtime, case.precision]
+    how += [] if case.layout == "contiguous" else [case.layout]
+    how += [f"input {shape}{noise}" if network else f"batch {case.batch_size}"]
+    how += [threads] if case.device == "cpu" else []
+    how += [] if case.cache == "warm" else [f"{case.cache} cache"]
+    how += [] if case.mode == "inference" else [f"mode {case.mode}"]
+    return ", ".join(how)
 
 
 def _title(record: Record) -> Text:
@@ -82,7 +100,7 @@ def _title(record: Record) -> Text:
 
 
 def _metric_table(title: str, record: Record) -> Table:
-    table = _table(title)
+    table = plain_table(title)
     per_image = record.case.batch_size > 1 and any(map(record.get, PER_IMAGE))
     table.add_column("metric")
     table.add_column("value", justify="right", no_wrap=True)
@@ -106,7 +124,7 @@ def _metric_table(title: str, record: Record) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
     """A table without side borders, so that more of it fits beside each other."""
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
@@ -121,9 +139,8 @@ def _origin(measurement: Measurement) -> str:
     if metric.estimator == "proportion":
         return f"{len(measurement.flat):,} image{'s' if len(measurement.flat) > 1 else ''}"
     samples, processes = len(measurement.flat), len(measurement.samples)
-    if measurement.metric != "latency":
-        return "a fresh process"
-    return f"{samples} samples, {processes} process{'es' if processes > 1 else ''}"
+    of_them = f"{processes} process{'es' if processes > 1 else ''}"
+    return of_them if samples == processes else f"{samples} samples, {of_them}"
 
 
 def _layer_table(layers: Iterable[Layer]) -> Table:
@@ -133,7 +150,7 @@ def _layer_table(layers: Iterable[Layer]) -> Table:
     total_traffic = sum(layer.memory_access_fused for layer in layers) or 1
     costly = sorted(layers, key=lambda layer: layer.multiply_adds, reverse=True)[:LAYERS_SHOWN]
     title = f"most expensive layers ({len(costly)} of {len(layers)}, by multiply-adds)"
-    table = _table(title)
+    table = plain_table(title)
     # In a narrow terminal names go on in the next line: cut off, they would say nothing.
     for heading in ("layer", "kind", "output"):
         table.add_column(heading, overflow="fold")
@@ -154,7 +171,7 @@ def _layer_table(layers: Iterable[Layer]) -> Table:
 
 def crosscheck_tables(record: Record, result: Crosscheck) -> list[RenderableType]:
     """Operator by operator, and the verdict."""
-    table = _table("our multiply-adds and fvcore's FLOPs")
+    table = plain_table("our multiply-adds and fvcore's FLOPs")
     table.add_column("operator", overflow="fold")
     for heading in ("launches", "elements", "ours", "fvcore", "difference"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -188,7 +205,7 @@ def _reasons(result: Crosscheck) -> dict[str, list[str]]:
 
 def inventory_tables(found: Inventory) -> list[RenderableType]:
     """Variants, then everything else there is to choose."""
-    table = _table(f"variants ({len(found.variants)})")
+    table = plain_table(f"variants ({len(found.variants)})")
     table.add_column("model=", no_wrap=True)
     for heading in ("family", "resolution", "reproduces"):
         table.add_column(heading)
@@ -204,7 +221,7 @@ def inventory_tables(found: Inventory) -> list[RenderableType]:
 
 def plan_table(cases: Iterable[Case], profilers: Iterable[str], budget: str) -> RenderableType:
     """What would run."""
-    table = _table("plan: nothing is run")
+    table = plain_table("plan: nothing is run")
     for heading in ("model", "device", "how", "profilers", "budget"):
         table.add_column(heading)
     names = ", ".join(profilers)

@@ -1,0 +1,197 @@
+"""A ranking as tables, document and rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from benchbench.experiments.rank import Pair, Ranking
+from benchbench.measurements import Measurement
+from benchbench.metrics import METRICS, show
+from benchbench.records import SCHEMA_VERSION
+from benchbench.report.tables import closing_lines, describe, plain_table
+from benchbench.statistics.ranking import Tau
+from benchbench.statistics.verdicts import Verdict
+
+MATRIX_LIMIT = 12  # networks: a wider matrix does not fit a terminal
+SIGNS = {"FASTER": "<", "SLOWER": ">", "SAME": "=", "AMBIGUOUS": "?"}
+
+
+def rank_tables(result: Ranking, source: str) -> list[RenderableType]:
+    """The ranking, every pair, and what would have told the order without a clock."""
+    first = result.entries[0].record
+    heading = f"{len(result.entries)} networks on {first.case.device_name} ({first.device_name})"
+    parts: list[RenderableType] = [
+        Text.assemble((heading, "bold"), f"\n{describe(first.case, network=False)}"),
+        _ranking(result),
+    ]
+    if 2 < len(result.entries) <= MATRIX_LIMIT:
+        parts.append(_matrix(result))
+    parts.append(_correlations(result))
+    parts.append(Text(_explanation(result, source)))
+    return [*parts, *closing_lines([entry.record for entry in result.entries])]
+
+
+def _ranking(result: Ranking) -> Table:
+    table = plain_table("ranking, the fastest first")
+    for heading in ("rank", "95 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("network", overflow="fold")
+    for heading in ("latency", "95 % interval", "/ next faster", "99 % interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("verdict", "grade"):
+        table.add_column(heading, no_wrap=True)
+    verdicts = {(pair.first, pair.second): pair.verdict for pair in result.pairs}
+    before = None
+    for entry in result.entries:
+        between = _between(entry.latency)
+        name = entry.record.case.name
+        verdict = None if before is None else verdicts[before, name]
+        table.add_row(
+            f"{entry.rank.rank:g}",
+            ends(entry.rank.low, entry.rank.high, "g"),
+            escape(name),
+            show("latency", entry.latency.value),
+            between,
+            *(("", "", "") if verdict is None else _cells(verdict)),
+            entry.record.quality.grade or "none",
+        )
+        before = name
+    return table
+
+
+def _cells(verdict: Verdict) -> tuple[str, str, str]:
+    return f"{verdict.ratio:.3f}", ends(verdict.low, verdict.high, ".3f"), str(verdict.answer)
+
+
+def _between(latency: Measurement) -> str:
+    interval = latency.interval
+    if interval is None:
+        return ""
+    return f"{show('latency', interval.low)} to {show('latency', interval.high)}"
+
+
+def ends(low: float | None, high: float | None, spec: str) -> str:
+    """Both ends of an interval; nothing where there is none."""
+    return "" if low is None or high is None else f"{low:{spec}} to {high:{spec}}"
+
+
+def _matrix(result: Ranking) -> Table:
+    table = plain_table("every pair: is the network of the row slower than that of the column?")
+    table.add_column("", overflow="fold")
+    names = [entry.record.case.name for entry in result.entries]
+    signs: dict[tuple[str, str], str] = {}
+    for pair in result.pairs:
+        sign = SIGNS[str(pair.verdict.answer)]
+        signs[pair.second, pair.first] = sign
+        signs[pair.first, pair.second] = {"<": ">", ">": "<"}.get(sign, sign)
+    for number in range(1, len(names) + 1):
+        table.add_column(str(number), justify="center", no_wrap=True)
+    for number, row in enumerate(names, start=1):
+        cells = ("·" if row == column else signs[row, column] for column in names)
+        table.add_row(f"{number} {escape(row)}", *cells)
+    table.caption = "> slower, < faster, = the same, ? ambiguous"
+    table.caption_justify = "left"
+    return table
+
+
+def _correlations(result: Ranking) -> Table:
+    table = plain_table("does a count tell the order? Kendall's tau with latency")
+    table.add_column("count")
+    for heading in ("tau", "95 % interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, tau in result.correlations.items():
+        if tau is None:
+            table.add_row(METRICS[name].label, "none", "all networks have the same")
+            continue
+        table.add_row(METRICS[name].label, f"{tau.value:+.2f}", ends(tau.low, tau.high, "+.2f"))
+    return table
+
+
+def _explanation(result: Ranking, source: str) -> str:
+    seen = [p.verdict.detectable for p in result.pairs if p.verdict.detectable is not None]
+    effects = ""
+    if seen:
+        effects = f"; a pair's true difference of {100 * max(seen):.1f} % would have been found"
+    return (
+        f"a difference counts from {100 * result.theta:.1f} % on ({source}){effects}\n"
+        "tau is of these networks; its interval is about the measurement, not about other networks"
+    )
+
+
+def rank_document(result: Ranking, source: str) -> dict[str, Any]:
+    """The document of a ranking."""
+    first = result.entries[0].record
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": "rank",
+        "device": {
+            "type": first.case.device,
+            "index": first.case.device_index,
+            "name": first.device_name,
+        },
+        "runtime": first.case.runtime,
+        "precision": first.case.precision,
+        "layout": first.case.layout,
+        "batch_size": first.case.batch_size,
+        "threads": first.case.threads,
+        "ranking": rank_rows(result),
+        "pairs": [_pair(pair) for pair in result.pairs],
+        "kendall_tau": {name: _tau(tau) for name, tau in result.correlations.items()},
+        "theta": result.theta,
+        "theta_from": source,
+        "session": first.session,
+        "environment": dict(first.environment),
+        "command": first.command,
+    }
+
+
+def _tau(tau: Tau | None) -> dict[str, Any]:
+    if tau is None:
+        return {"value": None, "ci": None, "reason": "all networks have the same"}
+    return {"value": tau.value, "ci": None if tau.low is None else [tau.low, tau.high]}
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    names = {"baseline": pair.first, "candidate": pair.second}
+    return names | verdict_document(pair.verdict)
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as JSON types: candidate / baseline, its 99 % interval and what it could see."""
+    interval = None if verdict.low is None else [verdict.low, verdict.high]
+    return {
+        "verdict": str(verdict.answer),
+        "ratio": verdict.ratio,
+        "ci": interval,
+        "theta": verdict.theta,
+        "detectable": verdict.detectable,
+        "processes": verdict.processes,
+    }
+
+
+def rank_rows(result: Ranking) -> list[dict[str, Any]]:
+    """One flat row a network, the fastest first."""
+    rows = []
+    for entry in result.entries:
+        interval = entry.latency.interval
+        rows.append(
+            {
+                "model": entry.record.case.name,
+                "rank": entry.rank.rank,
+                "rank_low": entry.rank.low,
+                "rank_high": entry.rank.high,
+                "latency": entry.latency.value,
+                "latency_low": interval.low if interval else None,
+                "latency_high": interval.high if interval else None,
+                "processes": len(entry.latency.samples),
+                "quality": entry.record.quality.grade,
+                "reasons": "; ".join(entry.record.quality.reasons),
+                "record": entry.record.id,
+            }
+        )
+    return rows
