@@ -40,6 +40,8 @@ class ProfilerSettings:
     fvcore: bool = False
     latency: bool = False
     memory: bool = False
+    device_time: bool = False
+    energy: bool = False
     accuracy: bool = False  # task=accuracy's, never beside others
 
 
