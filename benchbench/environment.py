@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from benchbench import __version__
 from benchbench.cases import Case, cores
 from benchbench.device import cpu_info, cpu_name
+from benchbench.sensors import SM_CLOCK, ask, open_sensors
 
 PACKAGES = (
     "torch",
@@ -139,20 +140,12 @@ def _nvml(uuid: str) -> dict[str, Any]:
     """Driver and limits of the GPU with this UUID; what a driver does not tell is None."""
     import pynvml
 
-    def ask(question: Callable[..., Any], *about: Any) -> Any:
-        try:
-            return question(*about)
-        except pynvml.NVMLError:
-            return None
-
-    ask(pynvml.nvmlInit)
-    handle = ask(pynvml.nvmlDeviceGetHandleByUUID, f"GPU-{uuid.removeprefix('GPU-')}")
-    power = handle and ask(pynvml.nvmlDeviceGetPowerManagementLimit, handle)  # milliwatts
+    sensors = open_sensors(uuid)
+    power = sensors.ask("nvmlDeviceGetPowerManagementLimit")  # milliwatts
     return {
-        "driver": ask(pynvml.nvmlSystemGetDriverVersion),
+        "driver": ask(pynvml, "nvmlSystemGetDriverVersion"),
         "power_limit_watts": power and power / 1000,
-        "maximum_clock_mhz": handle
-        and ask(pynvml.nvmlDeviceGetMaxClockInfo, handle, pynvml.NVML_CLOCK_SM),
+        "maximum_clock_mhz": sensors.ask("nvmlDeviceGetMaxClockInfo", SM_CLOCK),
     }
 
 

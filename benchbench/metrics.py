@@ -34,6 +34,11 @@ METRICS: dict[str, Metric] = {
     "optimiser_step_time": Metric("optimiser step", "s", exact=False),
     "build_time": Metric("time to build", "s", exact=False),
     "cold_start": Metric("first call", "s", exact=False),
+    "device_time": Metric("device time", "s", exact=False),
+    "graph_time": Metric("graph time", "s", exact=False),
+    "launch_bound": Metric("launch-bound: latency / graph time", "", exact=False),
+    "energy": Metric("energy, counter", "J", exact=False),
+    "energy_integrated": Metric("energy, integrated power", "J", exact=False),
     "top1": Metric("top-1", "", exact=False, lower_is_better=False, estimator="proportion"),
     "top5": Metric("top-5", "", exact=False, lower_is_better=False, estimator="proportion"),
 }
@@ -46,6 +51,10 @@ PER_IMAGE = (
     "memory_access_ops",
     "memory_access_fused",
     "latency",
+    "device_time",
+    "graph_time",
+    "energy",
+    "energy_integrated",
 )
 _PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 
@@ -62,10 +71,15 @@ def si(value: float, unit: str, digits: int = 4) -> str:
 
 
 def show(metric: str, value: float | None) -> str:
-    """A value as tables print it: counts in full, proportions as percent, the rest in SI."""
+    """A value as tables print it: counts in full, proportions as percent, the rest in SI.
+
+    What has no unit and is no count is a ratio: two decimals.
+    """
     if value is None:
         return "not available"
     if METRICS[metric].estimator == "proportion":
         return f"{100 * value:.2f} %"
     unit = METRICS[metric].unit
-    return si(value, unit) if unit else f"{value:,.0f}"
+    if unit:
+        return si(value, unit)
+    return f"{value:,.0f}" if METRICS[metric].exact else f"{value:.2f}"

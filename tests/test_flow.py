@@ -24,6 +24,7 @@ STAGES = (
     (
         *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
+        "benchbench.sensors",
         *("benchbench.worker", "benchbench.provenance", "benchbench.measure"),
     ),
     ("benchbench.records",),

@@ -33,6 +33,12 @@ def test_counts_are_printed_in_full_and_absent_is_not_zero() -> None:
     assert show("top1", None) == "not available"
 
 
+def test_a_ratio_is_no_count_and_energy_has_a_prefix() -> None:
+    assert show("launch_bound", 1.4) == "1.40"
+    assert show("graph_time", 0.00069) == "690.0 µs"
+    assert show("energy", 0.1234) == "123.4 mJ"
+
+
 def test_the_table_is_consistent() -> None:
     assert set(PER_IMAGE) <= set(METRICS)
     assert {metric.estimator for metric in METRICS.values()} == set(ESTIMATORS)
