@@ -40,6 +40,8 @@ class ProfilerSettings:
     fvcore: bool = False
     latency: bool = False
     memory: bool = False
+    operators: bool = False
+    roofs: bool = False
     accuracy: bool = False  # task=accuracy's, never beside others
 
 

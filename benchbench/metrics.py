@@ -29,6 +29,14 @@ METRICS: dict[str, Metric] = {
     "peak_memory_kernel": Metric("peak memory, kernel's mark", "B", exact=False),
     "peak_memory_reserved": Metric("peak memory, reserved", "B", exact=False),
     "latency": Metric("latency", "s", exact=False),
+    "operator_time": Metric("time in operators, profiled", "s", exact=False),
+    "peak_multiply_adds": Metric(
+        "multiply-add roof, GEMM", "/s", exact=False, lower_is_better=False
+    ),
+    "peak_bandwidth": Metric(
+        "bandwidth roof, copy or read", "B/s", exact=False, lower_is_better=False
+    ),
+    "launch_cost": Metric("empty operator", "s", exact=False),
     "top1": Metric("top-1", "", exact=False, lower_is_better=False, estimator="proportion"),
     "top5": Metric("top-5", "", exact=False, lower_is_better=False, estimator="proportion"),
 }
