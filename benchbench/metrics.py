@@ -39,6 +39,14 @@ METRICS: dict[str, Metric] = {
     "launch_bound": Metric("launch-bound: latency / graph time", "", exact=False),
     "energy": Metric("energy, counter", "J", exact=False),
     "energy_integrated": Metric("energy, integrated power", "J", exact=False),
+    "operator_time": Metric("time in operators, profiled", "s", exact=False),
+    "peak_multiply_adds": Metric(
+        "multiply-add roof, GEMM", "/s", exact=False, lower_is_better=False
+    ),
+    "peak_bandwidth": Metric(
+        "bandwidth roof, copy or read", "B/s", exact=False, lower_is_better=False
+    ),
+    "launch_cost": Metric("empty operator", "s", exact=False),
     "top1": Metric("top-1", "", exact=False, lower_is_better=False, estimator="proportion"),
     "top5": Metric("top-5", "", exact=False, lower_is_better=False, estimator="proportion"),
 }

@@ -82,7 +82,11 @@ def test_every_stage_names_what_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["records", "store", "experiments.crosscheck", "report.tables", "worker"]
+    "part",
+    [
+        *("records", "store", "experiments.crosscheck", "report.tables", "worker"),
+        *("experiments.bound", "experiments.operators", "report.operators"),
+    ],
 )
 def test_judging_and_reporting_need_no_torch(part: str) -> None:
     """They run on results from another machine."""

@@ -44,9 +44,12 @@ def cost(network: nn.Module, walked: Walk) -> Cost:
     return Cost(
         measurements=(
             exact("params", sum(params_by_layer.values())),
-            exact("multiply_adds", totals.pop("multiply_adds"), operators=_by_operator(walked)),
-            exact("launches", totals.pop("launches"), dispatched=walked.dispatched),
-            *(exact(name, total) for name, total in totals.items()),
+            exact("multiply_adds", totals["multiply_adds"], operators=_by_operator(walked)),
+            exact("launches", totals["launches"], dispatched=walked.dispatched),
+            exact("activations", totals["activations"]),
+            exact("memory_access_paper", totals["memory_access_paper"]),
+            exact("memory_access_ops", totals["memory_access_ops"]),
+            exact("memory_access_fused", totals["memory_access_fused"], kernels=_kernels(charged)),
         ),
         layers=layers,
     )
@@ -57,6 +60,16 @@ _SUMMED = tuple(
     for field in fields(Layer)
     if field.name not in ("name", "kind", "output_shape", "params")
 )
+
+
+def _kernels(charged: list[_Charged]) -> list[list[str | int]]:
+    """Layer, multiply-adds and bytes of every ideally fused kernel, in order of execution.
+
+    Only what starts a kernel has multiply-adds, so its first operator's are all of them.
+    """
+    return [
+        [c.op.layer, c.op.multiply_adds, c.fused] for c in charged if c.op.multiply_adds or c.fused
+    ]
 
 
 def _layers(charged: list[_Charged], params: dict[str, int]) -> Iterator[Layer]:

@@ -54,7 +54,7 @@ def walk(network: nn.Module, *inputs: Tensor) -> Walk:
     """
     recorder = _Recorder()
     # `inference_mode` would hide conv2d and batch_norm undecomposed.
-    with _layer_names(network, recorder.enter), torch.no_grad(), recorder:
+    with layer_names(network, recorder.enter), torch.no_grad(), recorder:
         outputs = network(*inputs)
     return Walk(tuple(recorder.executed), tuple(_tensors([outputs])), recorder.dispatched)
 
@@ -136,8 +136,12 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
 
 
 @contextmanager
-def _layer_names(network: nn.Module, enter: Callable[[str], None]) -> Iterator[None]:
-    """Call `enter` with the path of the module whose code runs from here on."""
+def layer_names(network: nn.Module, enter: Callable[[str], None]) -> Iterator[None]:
+    """Call `enter` with the path of the module whose code runs from here on.
+
+    That is at the start of every module's forward, and at its end with the path of its caller.
+    A module that is not part of `network` keeps its caller's path.
+    """
     paths = {module: path for path, module in network.named_modules()}
     stack = [""]
 

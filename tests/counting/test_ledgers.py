@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from architectures.blocks import ConvNormAct, InvertedResidual, SqueezeExcite
 from architectures.shufflenet_v2 import Topology, Unit, WideningUnit
+from benchbench.counting.cost import cost
 from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
 from benchbench.counting.walk import walk
 
@@ -286,3 +287,26 @@ def test_an_expanded_operand_is_read_at_its_stored_size() -> None:
             return x[:, :1].expand(-1, c, -1, -1).clone()
 
     assert ledgers(Expanded(), 1, c, 8, 8)[1] == BYTES * (p + c * p)
+
+
+def test_kernels_of_mbconv_one_by_one() -> None:
+    """In order of execution, each at the layer that starts it: its multiply-adds and bytes."""
+    network = mbconv().eval().to("meta")
+    counted = cost(network, walk(network, torch.empty(1, c, 8, 8, device="meta")))
+    by_metric = {item.metric: item for item in counted.measurements}
+    kernels = by_metric["memory_access_fused"].details["kernels"]
+    expected = [
+        ("expand.conv", c * e * p, (c * p + c * e + 4 * e) + e * p),
+        ("depthwise.conv", k * k * e * p, (e * p + k * k * e + 4 * e) + e * p),
+        ("squeeze_excite", 0, e * p + e),
+        ("squeeze_excite.reduce", e * s, (e + e * s + s) + s),
+        ("squeeze_excite.expand", s * e, (s + s * e + e) + e),
+        ("squeeze_excite", 0, (e * p + e) + e * p),
+        ("project.conv", e * c * p, (e * p + e * c + 4 * c + c * p) + c * p),
+    ]
+    assert kernels == [[layer, work, BYTES * elements] for layer, work, elements in expected]
+    assert sum(work for _, work, _ in kernels) == by_metric["multiply_adds"].value
+    assert sum(traffic for _, _, traffic in kernels) == by_metric["memory_access_fused"].value
+    for layer in counted.layers:
+        mine = [traffic for name, _, traffic in kernels if name == layer.name]
+        assert sum(mine) == layer.memory_access_fused

@@ -1,0 +1,167 @@
+"""Where the time goes: tables by layer and by operator, and the document of both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from benchbench.experiments.bound import AgainstBound, bound_of
+from benchbench.experiments.operators import (
+    LayerTime,
+    OperatorTime,
+    attributed,
+    layer_times,
+    operator_times,
+)
+from benchbench.metrics import si
+from benchbench.records import Record
+
+ROWS_SHOWN = 10
+MARGIN = 0.01  # of the profiled time may lie outside the layers that the walk counted
+
+
+def operator_tables(record: Record, others: Iterable[Record] = ()) -> list[RenderableType]:
+    """By layer, by operator, and what to make of it; nothing where nothing was profiled.
+
+    `others` may lend their roofs.
+    """
+    others = tuple(others)
+    against = bound_of(record, others)
+    limit: list[RenderableType] = [Text(_limit(against))] if against else []
+    layers = layer_times(record, others)
+    if not layers:
+        return limit
+    tables = [_layer_table(layers), _operator_table(operator_times(record))]
+    return [*tables, *(Text(line) for line in _remarks(record)), *limit]
+
+
+def operators_document(record: Record, others: Iterable[Record] = ()) -> dict[str, Any]:
+    """The same for `output=json`: whole, in order of execution."""
+    others = tuple(others)
+    against = bound_of(record, others)
+    return {
+        "layer_times": [
+            item._asdict() | {"kernels": list(item.kernels), "ratio": item.ratio}
+            for item in layer_times(record, others)
+        ],
+        "operator_times": [item._asdict() for item in operator_times(record)],
+        "attributed": attributed(record),
+        "bound": None if against is None else _bound_document(against),
+    }
+
+
+def _bound_document(against: AgainstBound) -> dict[str, Any]:
+    return against._asdict() | {
+        "bound": against.bound._asdict(),
+        "roofs": against.roofs._asdict(),
+    }
+
+
+def _layer_table(layers: Sequence[LayerTime]) -> Table:
+    """Layers that take most time, and the rest in one row."""
+    total = sum(item.seconds for item in layers) or 1.0
+    costly = sorted(layers, key=lambda item: item.seconds, reverse=True)
+    shown, rest = costly[:ROWS_SHOWN], costly[ROWS_SHOWN:]
+    table = _table(f"layers that take most time ({len(shown)} of {len(layers)}, profiled)")
+    for heading in ("layer", "kind", "kernel"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("multiply-\nadds", "memory,\nfused", "time", "share", "time over\nbound"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for item in shown:
+        table.add_row(*_layer_names(item), *_layer_numbers([item], total))
+    if rest:
+        table.add_row(f"{len(rest)} others", "", "", *_layer_numbers(rest, total))
+    table.add_section()
+    table.add_row("total", "", "", *_layer_numbers(layers, total))
+    return table
+
+
+def _layer_names(item: LayerTime) -> tuple[str, str, str]:
+    name = "(outside any)" if item.layer is None else item.layer or "(the network itself)"
+    kernel = short(item.kernels[0]) if item.kernels else ""
+    more = f" + {len(item.kernels) - 1}" if len(item.kernels) > 1 else ""
+    return escape(name), item.kind, escape(kernel) + more
+
+
+def _layer_numbers(items: Sequence[LayerTime], total: float) -> list[str]:
+    """The sums of some layers; over the bound only where one of them has a bound."""
+    seconds = sum(item.seconds for item in items)
+    bound = sum(item.bound_seconds or 0.0 for item in items)
+    return [
+        si(sum(item.multiply_adds for item in items), ""),
+        si(sum(item.bytes for item in items), "B"),
+        si(seconds, "s"),
+        f"{100 * seconds / total:.1f} %",
+        f"{seconds / bound:.1f}" if bound else "",
+    ]
+
+
+def _operator_table(operators: Sequence[OperatorTime]) -> Table:
+    total = sum(item.seconds for item in operators) or 1.0
+    shown, rest = operators[:ROWS_SHOWN], operators[ROWS_SHOWN:]
+    table = _table(f"operators that take most time ({len(shown)} of {len(operators)}, profiled)")
+    for heading in ("operator", "kernel"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("calls", "time", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for item in shown:
+        table.add_row(
+            escape(item.operator), escape(short(item.kernel)), *_operator_numbers([item], total)
+        )
+    if rest:
+        table.add_row(f"{len(rest)} others", "", *_operator_numbers(rest, total))
+    table.add_section()
+    table.add_row("total", "", *_operator_numbers(operators, total))
+    return table
+
+
+def _operator_numbers(items: Sequence[OperatorTime], total: float) -> list[str]:
+    seconds = sum(item.seconds for item in items)
+    calls = sum(item.calls for item in items)
+    return [f"{calls:,}", si(seconds, "s"), f"{100 * seconds / total:.1f} %"]
+
+
+def short(kernel: str) -> str:
+    """The name of a CUDA kernel without its return type, namespaces and template arguments."""
+    plain = kernel.replace("(anonymous namespace)::", "").removeprefix("void ")
+    return re.split(r"[<(]", plain)[0].rpartition("::")[2].strip() or kernel
+
+
+def _remarks(record: Record) -> list[str]:
+    """What the profiler changed by looking, and what it could not place."""
+    details = record["operator_time"].details
+    profiled, plain = (si(details[key], "s") for key in ("profiled_call_seconds", "call_seconds"))
+    lines = [
+        f"profiled apart from the timed run: a call took {profiled} instead of {plain} "
+        f"({details['overhead']:.2f} times), which makes light layers look heavier than they are"
+    ]
+    share = attributed(record)
+    if record.layers and share is not None and share < 1 - MARGIN:
+        lines.append(f"only {100 * share:.1f} % of the time is in layers that were counted")
+    return lines
+
+
+def _limit(against: AgainstBound) -> str:
+    bound, roofs = against.bound, against.roofs
+    peak, bandwidth = si(roofs.peak_multiply_adds, ""), si(roofs.peak_bandwidth, "B/s")
+    line = (
+        f"bound   {si(bound.seconds, 's')} at {peak} multiply-adds/s and {bandwidth} "
+        f"({bound.compute_bound} of {bound.kernels} fused kernels compute-bound); "
+        f"latency is {against.ratio:.2f} times that"
+    )
+    if against.launch_seconds is not None:
+        line += f"; {si(against.launch_seconds, 's')} for its eager launches alone"
+    if against.ratio < 1:
+        line += "; BEATEN: a roof is too low, or a kernel multiplies less often than counted"
+    return line
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
