@@ -7,7 +7,7 @@ History of `SCHEMA_VERSION`:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,11 +17,9 @@ from benchbench.environment import fingerprint
 from benchbench.errors import UserError
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement
+from benchbench.quality import GRADES, quality
 
 SCHEMA_VERSION = 1
-GRADES = ("A", "B", "C", "D")
-# ImageNet's mean and deviation, which torchvision and timm use for most of their networks.
-SHARED_PREPROCESSING = ("efficientnet", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def record(
         environment=measured.environment | {"fingerprint": fingerprint(measured.environment)},
         measurements=tuple(measured.measurements),
         layers=measured.layers,
-        quality=quality(measured),
+        quality=Quality(*quality(measured)),
         command=command,
         tag=tag,
     )
@@ -120,53 +118,6 @@ def _device_name(measured: Measured) -> str:
     if measured.case.device == "cpu":
         return str(measured.environment["machine"]["cpu"])
     return str(measured.environment.get("gpu", {}).get("name", "a GPU not yet asked for its name"))
-
-
-def quality(measured: Measured) -> Quality:
-    """No grade yet: one process cannot tell how far another one's figures would be off."""
-    reasons = tuple(_reasons(measured))
-    return Quality(None, reasons or ("nothing but counts, which are exact",))
-
-
-def _reasons(measured: Measured) -> Iterator[str]:
-    taken = {item.metric for item in measured.measurements if item.samples}
-    if "latency" in taken:
-        yield (
-            "latency comes from one process: its interval leaves out what changes between "
-            "processes, which is up to tenfold more"
-        )
-    elif taken & {"peak_memory", "peak_memory_kernel", "peak_memory_reserved"}:
-        yield "peak memory comes from one process"
-    weights = measured.environment.get("weights", {})
-    if weights and "peak_memory" in taken:
-        yield "peak memory includes reading the checkpoint"
-    if weights.get("format") == "timm" and weights["padding"] == "symmetric":
-        yield "read as one of timm's own: for a tf_ checkpoint +model.padding=same is needed"
-    if "top1" in taken:
-        yield from _reasons_of_accuracy(measured)
-    for item in measured.measurements:
-        yield from item.details.get("remarks", ())
-    if measured.interrupted:
-        yield "interrupted: this is what was measured until then"
-
-
-def _reasons_of_accuracy(measured: Measured) -> Iterator[str]:
-    case = measured.case
-    format_ = measured.environment.get("weights", {}).get("format")
-    if format_ in ("torchvision", "timm") and case.preprocessing not in SHARED_PREPROCESSING:
-        yield (
-            f"images are prepared as {case.name}'s own code does it ({case.preprocessing}), and "
-            f"{format_} trains most of its networks otherwise: see model.preprocessing"
-        )
-    if case.weights is None:
-        if case.target.startswith("architectures."):
-            yield "weights are random, so the accuracy is chance"
-        else:
-            yield f"weights are what {case.target} starts with: if random, the accuracy is chance"
-    if measured.interrupted:
-        yield "the first folders or files only were seen, so the interval does not hold for all"
-    else:
-        yield "the interval is about the choice of images alone"
 
 
 def from_dict(document: Mapping[str, Any]) -> Record:

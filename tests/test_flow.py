@@ -24,8 +24,10 @@ STAGES = (
     (
         *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
+        *("benchbench.cgroup", "benchbench.sentinels", "benchbench.lock"),
         *("benchbench.worker", "benchbench.provenance", "benchbench.measure"),
     ),
+    ("benchbench.checks", "benchbench.quality"),
     ("benchbench.records",),
     ("benchbench.store",),
     ("benchbench.experiments",),
