@@ -10,15 +10,15 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchbench import __version__
+from benchbench import __version__, cgroup
 from benchbench.cases import Case, cores
 from benchbench.device import cpu_info, cpu_name
-from benchbench.sensors import SM_CLOCK, ask, open_sensors
+from benchbench.sensors import MEMORY_CLOCK, SM_CLOCK, ask, open_sensors
 
 PACKAGES = (
     "torch",
@@ -32,10 +32,18 @@ PACKAGES = (
 )
 # Vector and matrix extensions: the ones that kernels are chosen by.
 CPU_FLAG_PREFIXES = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
-VARIABLE_PREFIXES = ("OMP_", "MKL_", "KMP_", "GOMP_", "DNNL_", "ONEDNN_", "MALLOC_", "PYTORCH_")
-VARIABLES = ("LD_PRELOAD", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
+# Threads, kernels and, with MALLOC_, PYTORCH_ and LD_PRELOAD, which allocator and how it is tuned.
+VARIABLE_PREFIXES = (
+    *("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "DNNL_", "ONEDNN_", "CUDNN_"),
+    *("MALLOC_", "PYTORCH_"),
+)
+VARIABLES = (
+    *("LD_PRELOAD", "GLIBC_TUNABLES", "ATEN_CPU_CAPABILITY", "CUDA_VISIBLE_DEVICES"),
+    *("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"),
+)
 # Where code and weights came from does not say how fast they run here.
 NOT_IN_FINGERPRINT = ("git", "weights", "fingerprint")
+MISSING = object()  # no value of a key, which is not the same as None
 
 
 def machine_environment() -> dict[str, Any]:
@@ -59,11 +67,13 @@ def torch_environment(case: Case) -> dict[str, Any]:
             "build": _digest(torch.__config__.show()),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
+            "interop_threads": torch.get_num_interop_threads(),
             "mkldnn": torch.backends.mkldnn.is_available(),
             "matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
             "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
             "cudnn_deterministic": torch.backends.cudnn.deterministic,
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
         }
     }
     if case.device == "cuda":
@@ -80,8 +90,31 @@ def torch_environment(case: Case) -> dict[str, Any]:
 
 def fingerprint(environment: Mapping[str, Any]) -> str:
     """A digest of everything in an environment that changes a figure."""
-    kept = {key: item for key, item in environment.items() if key not in NOT_IN_FINGERPRINT}
-    return _digest(json.dumps(kept, sort_keys=True))
+    return _digest(_text(_kept(environment)))
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What makes two fingerprints differ, a line a key: 'machine.cpu: "A" / "B"'.
+
+    None if and only if the fingerprints are equal. Of two lists only what the other lacks is shown.
+    """
+    return list(_differences("", _kept(one), _kept(other)))
+
+
+def _kept(environment: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in environment.items() if key not in NOT_IN_FINGERPRINT}
+
+
+def _differences(key: str, one: Any, other: Any) -> Iterator[str]:
+    """Compared as the text that is digested, in which 1 and 1.0 and true are three values."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in sorted({*one, *other}):
+            inner = f"{key}.{name}" if key else name
+            yield from _differences(inner, one.get(name, MISSING), other.get(name, MISSING))
+    elif _text(one) != _text(other):
+        ours, theirs = _without(one, other), _without(other, one)
+        one, other = (ours, theirs) if ours or theirs else (one, other)  # else only their order
+        yield f"{key}: {_text(one)} / {_text(other)}"
 
 
 def _machine() -> dict[str, Any]:
@@ -95,13 +128,27 @@ def _machine() -> dict[str, Any]:
         "physical_cores": psutil.cpu_count(logical=False),
         "affinity": cores(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "turbo": _turbo(),
+        "maximum_clock_khz": _read("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"),
         "smt": _read("/sys/devices/system/cpu/smt/control"),
         "memory_bytes": psutil.virtual_memory().total,
         "kernel": platform.release(),
+        "libc": " ".join(platform.libc_ver()).strip() or None,  # its allocator and its mathematics
+        "huge_pages": _read("/sys/kernel/mm/transparent_hugepage/enabled"),
         "hypervisor": _read("/sys/hypervisor/type")
         or ("yes" if "hypervisor" in _all_cpu_flags() else None),
-        "cpu_quota": _read("/sys/fs/cgroup/cpu.max"),
+        "cpu_quota": cgroup.quota(cgroup.folders()),
     }
+
+
+def _turbo(cores: Path = Path("/sys/devices/system/cpu")) -> str | None:
+    """Whether the clock may rise above its nominal one: "on" or "off", as the driver tells it."""
+    answers = {
+        "intel_pstate/no_turbo": {"0": "on", "1": "off"},
+        "cpufreq/boost": {"1": "on", "0": "off"},
+    }
+    told = (meaning.get(_read(str(cores / file)) or "") for file, meaning in answers.items())
+    return next(filter(None, told), None)
 
 
 def _cpu_flags() -> list[str]:
@@ -146,6 +193,7 @@ def _nvml(uuid: str) -> dict[str, Any]:
         "driver": ask(pynvml, "nvmlSystemGetDriverVersion"),
         "power_limit_watts": power and power / 1000,
         "maximum_clock_mhz": sensors.ask("nvmlDeviceGetMaxClockInfo", SM_CLOCK),
+        "maximum_memory_clock_mhz": sensors.ask("nvmlDeviceGetMaxClockInfo", MEMORY_CLOCK),
     }
 
 
@@ -161,6 +209,17 @@ def _read(path: str) -> str | None:
         return Path(path).read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _text(value: Any) -> str:
+    """A value as it is digested, the same whatever the order of its keys."""
+    return json.dumps(value, sort_keys=True) if value is not MISSING else "missing"
+
+
+def _without(one: Any, other: Any) -> list[Any]:
+    """Of two lists what only the first one has; nothing of anything else."""
+    both = isinstance(one, list) and isinstance(other, list)
+    return [item for item in one if item not in other] if both else []
 
 
 def _digest(text: str) -> str:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from benchbench import environment as environment_module
 from benchbench.cases import Case
-from benchbench.environment import machine_environment, torch_environment
+from benchbench.environment import (
+    NOT_IN_FINGERPRINT,
+    differences,
+    fingerprint,
+    machine_environment,
+    torch_environment,
+)
 from benchbench.profilers import memory as memory_profiler
 from benchbench.records import record
 from benchbench.runtimes.eager import Running
@@ -117,3 +127,94 @@ def test_a_record_is_called_after_the_gpu_and_not_after_the_cpu(case: Callable[.
     assert record(measured, task="profile", settings={}, command="").device_name != cpu
     measured.receive(torch_environment(cuda))
     assert record(measured, task="profile", settings={}, command="").device_name == "Imaginary GPU"
+
+
+@pytest.fixture
+def complete(case: Callable[..., Case], gpu: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An environment with every key there can be, as it comes back from a database."""
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    found = machine_environment() | torch_environment(case(device="cuda"))
+    found |= {"git": {"commit": "1f", "dirty": False}, "weights": {"format": "timm"}}
+    return json.loads(json.dumps(found | {"fingerprint": fingerprint(found)}))
+
+
+def leaves(tree: Mapping[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, *above, key)
+        else:
+            yield (*above, key)
+
+
+def changed(tree: Any, path: tuple[str, ...], *value: Any) -> Any:
+    """A copy with another value there, or without that key."""
+    copy = deepcopy(tree)
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    inner.pop(path[-1])
+    if value:
+        inner[path[-1]] = value[0]
+    return copy
+
+
+def test_differences_are_exactly_what_the_fingerprint_digests(complete: Any) -> None:
+    """Every key in turn gets another value, none, an empty one, or goes."""
+    assert differences(complete, deepcopy(complete)) == []
+    paths = list(leaves(complete))
+    assert len(paths) > 40
+    for path in paths:
+        for value in (("another",), (None,), ({},), ([],), ()):
+            other = changed(complete, path, *value)
+            found = differences(complete, other)
+            assert bool(found) == (fingerprint(complete) != fingerprint(other)), path
+            assert all(line.startswith(".".join(path) + ": ") for line in found)
+            assert len(found) <= 1
+        changes = differences(complete, changed(complete, path, "another"))
+        assert bool(changes) == (path[0] not in NOT_IN_FINGERPRINT), path
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ({"a": {"cpu": "A", "smt": "on"}}, {"a": {"cpu": "B", "smt": "on"}}, ['a.cpu: "A" / "B"']),
+        ({"a": 1}, {"a": 1.0}, ["a: 1 / 1.0"]),  # equal in Python, and not when digested
+        ({"a": True}, {"a": 1}, ["a: true / 1"]),
+        ({"a": None}, {}, ["a: null / missing"]),
+        ({"a": {}}, {}, ["a: {} / missing"]),
+        ({}, {"a": {"b": 1}}, ['a: missing / {"b": 1}']),
+        ({"a": ["x", "avx2", "y"]}, {"a": ["x", "y", "amx"]}, ['a: ["avx2"] / ["amx"]']),
+        ({"a": ["x", "y"]}, {"a": ["y", "x"]}, ['a: ["x", "y"] / ["y", "x"]']),
+        ({"a": [0, 1]}, {"a": [1]}, ["a: [0] / []"]),
+        ({"b": 1, "a": 1, "git": 1}, {"b": 2, "a": 2, "git": 2}, ["a: 1 / 2", "b: 1 / 2"]),
+    ],
+)
+def test_a_difference_shows_both_sides(one: Any, other: Any, expected: list[str]) -> None:
+    assert differences(one, other) == expected
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_the_fingerprint_holds_nothing_that_moves(complete: Any) -> None:
+    assert fingerprint(machine_environment()) == fingerprint(machine_environment())
+    names = {path[-1] for path in leaves(complete)}
+    assert {"turbo", "libc", "huge_pages", "cpu_quota", "interop_threads"} <= names
+    assert not names & {"cpu MHz", "load", "frequency_mhz"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("intel_pstate/no_turbo", "0\n", "on"),
+        ("intel_pstate/no_turbo", "1\n", "off"),
+        ("cpufreq/boost", "1\n", "on"),
+        ("cpufreq/boost", "0\n", "off"),
+        ("cpufreq/boost", "?\n", None),
+    ],
+)
+def test_turbo_as_each_driver_tells_it(
+    file: str, text: str, expected: str | None, tmp_path: Path
+) -> None:
+    assert environment_module._turbo(tmp_path) is None
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_text(text)
+    assert environment_module._turbo(tmp_path) == expected

@@ -71,7 +71,7 @@ def device_time(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Meas
         return
     cuda = open_cuda(case)
     sensors = open_sensors(cuda.uuid)
-    call = prepare(case).call
+    call = prepare(case).running().call
     yield _measured("device_time", call, cuda, sensors, budget, lambda done: beat(done / 2))
     if not beat(0.5):
         yield absent("graph_time", INTERRUPTED)

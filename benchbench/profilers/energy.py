@@ -54,7 +54,7 @@ def energy(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measureme
     sensors = open_sensors(cuda.uuid)
     silent = silent_sensors(sensors)
     if len(silent) < len(POWER):
-        running = prepare(case)
+        running = prepare(case).running()
         yield from _measured(running, cuda, sensors, silent, budget, beat)
     yield from (absent(metric, f"{NOT_AVAILABLE}: {why}") for metric, why in silent.items())
 

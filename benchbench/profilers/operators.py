@@ -58,7 +58,7 @@ def operators(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measur
     network (the median over calls, so the sum is not quite the median of the samples), and
     `overhead`, a profiled call's seconds over a plain one's (medians).
     """
-    running = prepare(case)
+    running = prepare(case).running()
     network = outermost_module(running.call)
     plain = _plain_seconds(running, budget, beat)
     traced = _trace(running, network, case, budget, beat)

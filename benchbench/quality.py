@@ -1,0 +1,77 @@
+"""How far timed figures can be trusted: a grade, what was seen, and what to do about it.
+
+A: answers questions about 1 %. B: about 5 %. C: a rough order. D: not to be trusted.
+The worst of all checks decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchbench.checks import CHECKS, CHECKS_OF_PEAKS, Subject, percent
+from benchbench.measure import Measured
+
+GRADES = ("A", "B", "C", "D")
+TIMED = ("latency", "device_time", "graph_time")
+PEAKS = ("peak_memory", "peak_memory_kernel", "peak_memory_reserved")
+# ImageNet's mean and deviation, which torchvision and timm use for most of their networks.
+SHARED_PREPROCESSING = ("efficientnet", "torchvision")
+
+
+def quality(measured: Measured) -> tuple[str | None, tuple[str, ...]]:
+    """The grade of what was timed, and the reasons.
+
+    None where nothing was timed: counts are exact, and an accuracy has its own uncertainty.
+    """
+    timed = [item for item in measured.measurements if item.metric in TIMED and item.flat]
+    peaks = [item for item in measured.measurements if item.metric in PEAKS and item.flat]
+    checks = CHECKS if timed else CHECKS_OF_PEAKS
+    subjects = [Subject(item, measured) for item in timed or peaks]
+    found = [finding for one in subjects for check in checks for finding in check(one)]
+    # Of letters the last one is the worst.
+    grade = max((finding.grade or "A" for finding in found), default="A") if subjects else None
+    undisturbed = [_undisturbed(one) for one in subjects] if grade == "A" else []
+    reasons = (*undisturbed, *(finding.reason for finding in found), *_remarks(measured))
+    unique = tuple(dict.fromkeys(reasons))  # two metrics of one process were disturbed alike
+    return grade, unique or ("nothing but counts, which are exact",)
+
+
+def _undisturbed(subject: Subject) -> str:
+    metric, count = subject.measurement.metric, len(subject.medians)
+    spread = percent(subject.spread)
+    return f"{count} processes agree on {metric} within {spread}, no disturbance seen"
+
+
+def _remarks(measured: Measured) -> Iterator[str]:
+    """On weights, accuracy, what profilers said, and Ctrl-C."""
+    taken = {item.metric for item in measured.measurements if item.samples}
+    weights = measured.environment.get("weights", {})
+    if weights and "peak_memory" in taken:
+        yield "peak memory includes reading the checkpoint"
+    if weights.get("format") == "timm" and weights["padding"] == "symmetric":
+        yield "read as one of timm's own: for a tf_ checkpoint +model.padding=same is needed"
+    if "top1" in taken:
+        yield from _remarks_on_accuracy(measured)
+    for item in measured.measurements:
+        yield from item.details.get("remarks", ())
+    if measured.interrupted:
+        yield "interrupted: this is what was measured until then"
+
+
+def _remarks_on_accuracy(measured: Measured) -> Iterator[str]:
+    case = measured.case
+    format_ = measured.environment.get("weights", {}).get("format")
+    if format_ in ("torchvision", "timm") and case.preprocessing not in SHARED_PREPROCESSING:
+        yield (
+            f"images are prepared as {case.name}'s own code does it ({case.preprocessing}), and "
+            f"{format_} trains most of its networks otherwise: see model.preprocessing"
+        )
+    if case.weights is None:
+        if case.target.startswith("architectures."):
+            yield "weights are random, so the accuracy is chance"
+        else:
+            yield f"weights are what {case.target} starts with: if random, the accuracy is chance"
+    if measured.interrupted:
+        yield "the first folders or files only were seen, so the interval does not hold for all"
+    else:
+        yield "the interval is about the choice of images alone"
