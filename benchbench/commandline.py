@@ -30,16 +30,8 @@ from benchbench.config import (
 )
 from benchbench.errors import NoEvidence, UserError, printable
 from benchbench.hydra_errors import explain_hydra_error
-from benchbench.run import (
-    DONE,
-    ERROR,
-    FAILED_CHECK,
-    INTERRUPTED,
-    NO_EVIDENCE,
-    Job,
-    check_choices,
-    run,
-)
+from benchbench.jobs import DONE, ERROR, FAILED_CHECK, INTERRUPTED, NO_EVIDENCE, Job
+from benchbench.run import check_choices, run
 
 # Values that people type as they are: Hydra's grammar would misread a path, a git hash
 # (1e5 is a number to it) or an apostrophe.

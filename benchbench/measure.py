@@ -20,7 +20,8 @@ from benchbench.worker import INTERLEAVED, Interrupted, Progress, Work, run
 # Profilers that share a fresh process, in the order they run in. Memory and energy have their
 # own, because what another one allocated or heated up would be counted.
 REPLICATED = (("latency", "device_time"), ("memory",))  # in every process of the budget
-ONCE = (("roofs",), ("fvcore",), ("operators",), ("energy",), ("accuracy",))
+ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken beside the first case only
+ONCE = (ROOFS, ("fvcore",), ("operators",), ("energy",), ("accuracy",))
 
 
 @dataclass
@@ -42,11 +43,25 @@ class Measured:
         for index, known in enumerate(self.measurements):
             if known.metric == result.metric:
                 self.measurements[index] = joined(known, result)
-                return
-        self.measurements.append(result)
+                break
+        else:
+            self.measurements.append(result)
+        self._derive()
+
+    def _derive(self) -> None:
+        """How many times longer than its kernels alone a call takes, process by process."""
+        by_name = {measurement.metric: measurement for measurement in self.measurements}
+        if "latency" not in by_name or "graph_time" not in by_name:
+            return
+        medians = zip(by_name["latency"].medians, by_name["graph_time"].medians, strict=False)
+        samples = tuple((latency / graph,) for latency, graph in medians if graph > 0)
+        if samples:
+            self.measurements = [m for m in self.measurements if m.metric != "launch_bound"]
+            self.measurements.append(Measurement("launch_bound", samples=samples))
 
 
 Kept = Callable[[Sequence[Measured]], None]  # called whenever a process has ended
+Lend = Callable[[Measured], Sequence[Measurement]]  # roofs that are known already, or none
 
 
 def measure(
@@ -56,11 +71,12 @@ def measure(
     progress: Progress,
     kept: Kept = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
+    lend: Lend = lambda _: (),
 ) -> list[Measured]:
     """Count the cases, then measure them in fresh processes, one of them at a time.
 
     `kept` is told what is known after each process, so that nothing of it can be lost any more;
-    `say`, whose end this one has to wait for.
+    `say`, whose end this one has to wait for. `lend` is asked for roofs before they are measured.
 
     Raises:
         UserError: a case cannot be built, fed or executed here. What `kept` was told holds.
@@ -74,6 +90,8 @@ def measure(
             for measured in found:
                 measured.environment["lock"] = remark
         for done, (work, indices) in enumerate(plan, start=1):
+            if work.profilers == ROOFS and _lent(found[0], lend):
+                continue
             try:
                 _do(work, indices, found, _scaled(progress, work, budget))
             except Interrupted:
@@ -115,14 +133,27 @@ def _plan(
     for number in range(budget.processes):
         for group in REPLICATED + (ONCE if number == 0 else ()):
             names = tuple(name for name in group if getattr(profilers, name))
-            together = bool(set(names) & set(INTERLEAVED))
-            for indices in [everyone] if together else [(index,) for index in everyone]:
+            for indices in _shares(names, everyone):
                 if names:
                     count += 1
                     chosen = tuple(cases[index] for index in indices)
                     yield Work(chosen, names, budget, number), indices
     if not count and cases[0].device != "cpu":
         yield Work(tuple(cases), (), budget), everyone  # only to ask the device for its name
+
+
+def _shares(names: Sequence[str], everyone: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Which cases share a process: all that take turns, none that do not."""
+    if set(names) & set(INTERLEAVED):
+        return [everyone]
+    return [(index,) for index in (everyone[:1] if names == ROOFS else everyone)]
+
+
+def _lent(measured: Measured, lend: Lend) -> bool:
+    known = lend(measured)
+    for measurement in known:
+        measured.receive(measurement)
+    return bool(known)
 
 
 def _do(work: Work, indices: Sequence[int], found: Sequence[Measured], progress: Progress) -> None:

@@ -54,6 +54,10 @@ def _remarks(measured: Measured) -> Iterator[str]:
         yield from _remarks_on_accuracy(measured)
     for item in measured.measurements:
         yield from item.details.get("remarks", ())
+    if "lock" in measured.environment:
+        yield str(measured.environment["lock"])
+    if measured.unfinished is not None:
+        yield f"unfinished: this is known after {measured.unfinished}"
     if measured.interrupted:
         yield "interrupted: this is what was measured until then"
 

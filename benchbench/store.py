@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Integer,
+    Select,
     String,
     create_engine,
     event,
@@ -95,9 +96,15 @@ class Store:
 
     def records(self, **having: str | None) -> list[Record]:
         """All records, or those with these values (`tag`, `id`, `task`, ...), oldest first."""
-        query = select(Row.document).order_by(Row.created, Row.id)
+        return self._read(self._query(having).order_by(Row.created, Row.id))
+
+    def _query(self, having: Mapping[str, str | None]) -> Select[tuple[dict[str, Any]]]:
+        query = select(Row.document)
         for column, value in having.items():
             query = query.where(getattr(Row, column) == value)
+        return query
+
+    def _read(self, query: Select[tuple[dict[str, Any]]]) -> list[Record]:
         with self._readable_errors():
             path = _sqlite_path(self.engine)
             if path is not None and not path.exists():
@@ -107,6 +114,10 @@ class Store:
                     return []  # made by a process that is about to write, or was killed then
                 documents = list(session.scalars(query))
         return [from_dict(document) for document in documents]
+
+    def newest(self, count: int, **having: str | None) -> list[Record]:
+        """The last records with these values, the newest first: whole documents are long."""
+        return self._read(self._query(having).order_by(Row.created.desc()).limit(count))
 
     def close(self) -> None:
         """Give back the connections."""

@@ -33,7 +33,7 @@ STAGES = (
     ("benchbench.store", "benchbench.entries"),
     ("benchbench.experiments",),
     ("benchbench.report",),
-    ("benchbench.run",),
+    ("benchbench.jobs", "benchbench.recording", "benchbench.tasks", "benchbench.run"),
     ("benchbench.hydra_errors", "benchbench.commandline", "benchbench.__main__"),
 )
 MODULES = {

@@ -122,7 +122,7 @@ def _measured(
         "stopped": blocks.stopped,
         "sensors": watch.summary(),
     }
-    return Measurement(metric, samples=(tuple(blocks.samples),), details=details)
+    return Measurement(metric, samples=(tuple(blocks.samples),), details={"processes": [details]})
 
 
 def _fill(

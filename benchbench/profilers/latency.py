@@ -38,6 +38,7 @@ from benchbench.profilers.stopwatch import (
 )
 from benchbench.profilers.warm_up import WarmUp, warm_up
 from benchbench.runtimes.eager import Prepared, Running, prepare
+from benchbench.sensors import Watch, open_sensors
 from benchbench.statistics.blocks import block_values
 from benchbench.statistics.intervals import median_interval
 from benchbench.statistics.orders import orders
@@ -85,6 +86,7 @@ class Turns:
     probe_seconds: list[float] = field(default_factory=list)
     epoch_rounds: list[int] = field(default_factory=list)
     paddings: list[bytearray] = field(default_factory=list)
+    watch: Watch | None = None  # over a GPU's clock
 
     def block_values(self) -> list[list[float]]:
         """Seconds of each network in each round."""
@@ -108,6 +110,7 @@ def latency(
     stopwatch = _stopwatch(cases[0])
     contestants = [_contestant(case, stopwatch, budget, beat, len(cases)) for case in cases]
     turns = Turns(contestants, stopwatch, control_probe(cases[0]), evict, Random(number))
+    turns.watch = _watch(cases[0], turns, beat)
     before = sentinels.read()
     with _without_garbage_collection():
         stopped = _take_turns(turns, budget, beat, number)
@@ -121,6 +124,8 @@ def latency(
         "timer_cost": timer_cost(),
         "clock_resolution": clock_resolution(),
     }
+    if turns.watch is not None:
+        shared["sensors"] = turns.watch.summary()
     for index, contestant in enumerate(contestants):
         yield index, _measurement(contestant, shared)
         yield from ((index, found) for found in _parts(contestant, turns, budget))
@@ -136,6 +141,24 @@ def _stopwatch(case: Case) -> Stopwatch:
 
 def _nothing() -> None:
     """The CPU is done when the call returns."""
+
+
+def _watch(case: Case, turns: Turns, beat: Beat) -> Watch | None:
+    """The guard of a GPU's clock, calibrated under the first network; None for the CPU."""
+    if case.device != "cuda":
+        return None
+    import torch
+
+    running = turns.contestants[0].prepared.running()
+
+    def load() -> bool:
+        turns.stopwatch.time(running.call, turns.contestants[0].calls)
+        return beat(0.0)
+
+    uuid = torch.cuda.get_device_properties(case.device_index).uuid
+    watch = Watch(open_sensors(str(uuid)))
+    watch.calibrate(load)
+    return watch
 
 
 def _cold_start(case: Case) -> Iterator[Measurement]:
@@ -205,14 +228,23 @@ def _round(turns: Turns, order: Sequence[int]) -> None:
 
 
 def _block(contestant: Contestant, turns: Turns) -> None:
+    """Samples for a while; all over again where the clock's guard does not accept them."""
+    samples = _samples(contestant, turns)
+    while turns.watch is not None and not turns.watch.accepts():
+        samples = _samples(contestant, turns)
+    contestant.samples += samples
+    contestant.block_samples.append(len(samples))
+
+
+def _samples(contestant: Contestant, turns: Turns) -> list[Sample]:
     assert contestant.running is not None
-    call, begun, samples = contestant.running.call, perf_counter(), 0
+    call, begun = contestant.running.call, perf_counter()
+    samples: list[Sample] = []
     while not samples or perf_counter() - begun < BLOCK_SECONDS:
         if turns.evict is not None:
             turns.evict()
-        contestant.samples.append(turns.stopwatch.time(call, contestant.calls))
-        samples += 1
-    contestant.block_samples.append(samples)
+        samples.append(turns.stopwatch.time(call, contestant.calls))
+    return samples
 
 
 def _reason_to_stop(turns: Turns, budget: BudgetSettings, spent: bool) -> str | None:

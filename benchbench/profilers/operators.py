@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 from torch.autograd.profiler import record_function
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings
@@ -58,10 +57,10 @@ def operators(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measur
     network (the median over calls, so the sum is not quite the median of the samples), and
     `overhead`, a profiled call's seconds over a plain one's (medians).
     """
-    running = prepare(case).running()
-    network = outermost_module(running.call)
+    prepared = prepare(case)
+    running = prepared.running()
     plain = _plain_seconds(running, budget, beat)
-    traced = _trace(running, network, case, budget, beat)
+    traced = _trace(running, prepared.network, case, budget, beat)
     if not traced or not plain:
         yield absent("operator_time", INTERRUPTED)
         return
@@ -83,17 +82,6 @@ def operators(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measur
     )
 
 
-def outermost_module(call: Callable[[], object]) -> nn.Module | None:
-    """The network behind a call: the first module that it enters. Calls once."""
-    entered: list[nn.Module] = []
-    handle = register_module_forward_pre_hook(lambda module, _: entered.append(module))
-    try:
-        call()
-    finally:
-        handle.remove()
-    return entered[0] if entered else None
-
-
 def _plain_seconds(running: Running, budget: BudgetSettings, beat: Beat) -> list[float]:
     """Seconds of calls without the profiler, which warm up too."""
     seconds: list[float] = []
@@ -109,7 +97,7 @@ def _plain_seconds(running: Running, budget: BudgetSettings, beat: Beat) -> list
 
 
 def _trace(
-    running: Running, network: nn.Module | None, case: Case, budget: BudgetSettings, beat: Beat
+    running: Running, network: nn.Module, case: Case, budget: BudgetSettings, beat: Beat
 ) -> list[FunctionEvent]:
     """The profiled calls but the first, in which the profiler gets going."""
     from torch.profiler import ProfilerActivity, profile
@@ -137,7 +125,7 @@ def _trace(
 
 
 @contextmanager
-def _layer_ranges(network: nn.Module | None) -> Iterator[Callable[[], None]]:
+def _layer_ranges(network: nn.Module) -> Iterator[Callable[[], None]]:
     """Put what each module's own code executes into a range; gives what closes the last one."""
     current: list[record_function] = []
 

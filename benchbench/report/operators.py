@@ -46,14 +46,16 @@ def operators_document(record: Record, others: Iterable[Record] = ()) -> dict[st
     """The same for `output=json`: whole, in order of execution."""
     others = tuple(others)
     against = bound_of(record, others)
-    return {
+    bound = {"bound": None if against is None else _bound_document(against)}
+    if record.get("operator_time") is None:
+        return bound
+    return bound | {
         "layer_times": [
             item._asdict() | {"kernels": list(item.kernels), "ratio": item.ratio}
             for item in layer_times(record, others)
         ],
         "operator_times": [item._asdict() for item in operator_times(record)],
         "attributed": attributed(record),
-        "bound": None if against is None else _bound_document(against),
     }
 
 

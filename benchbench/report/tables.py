@@ -17,25 +17,25 @@ from benchbench.experiments.crosscheck import Crosscheck
 from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Layer, Measurement
 from benchbench.metrics import METRICS, PER_IMAGE, show, si
-from benchbench.records import Record
+from benchbench.records import Quality, Record
 
 LAYERS_SHOWN = 10
 CORRUPT_SHOWN = 5
 
 
-def profile_tables(record: Record, folder: str | None) -> list[RenderableType]:
-    """Cost, most expensive layers, quality, and how to repeat the run."""
+def profile_tables(
+    record: Record, folder: str | None, timings: Sequence[RenderableType] = ()
+) -> list[RenderableType]:
+    """Cost, most expensive layers, where the time goes, quality, and how to repeat the run."""
     parts: list[RenderableType] = [_title(record), _metric_table("cost of the network", record)]
     if record.layers:
         parts.append(_layer_table(record.layers))
-    return [*parts, *_closing(record, folder)]
+    return [*parts, *timings, *_closing(record, folder)]
 
 
 def _closing(record: Record, folder: str | None = None) -> list[RenderableType]:
     """Whose weights, how good it is, where it is kept and how to repeat it."""
-    grade = record.quality.grade or "none"
-    lines = [*map(printable, _weights(record))]
-    lines += [printable(f"quality {grade}: {'; '.join(record.quality.reasons)}")]
+    lines = [*map(printable, _weights(record)), *quality_lines(record.quality)]
     lines += [f"record  {record.id}"]
     lines += [] if folder is None else [f"folder  {folder}"]
     return [Text(line) for line in [*lines, f"repeat  {record.command}"]]
@@ -65,16 +65,21 @@ def _weights(record: Record) -> list[str]:
     ]
 
 
+def quality_lines(quality: Quality) -> list[str]:
+    """The grade and its reasons, one a line."""
+    first, *more = map(printable, quality.reasons)
+    return [f"quality {quality.grade or 'none'}: {first}", *(f"           {one}" for one in more)]
+
+
 def closing_lines(records: Sequence[Record]) -> list[RenderableType]:
     """The quality, ids and command of records that took turns."""
-    by_quality: dict[str, list[str]] = {}
+    by_quality: dict[Quality, list[str]] = {}
     for record in records:
-        text = f"quality {record.quality.grade or 'none'}: {'; '.join(record.quality.reasons)}"
-        by_quality.setdefault(text, []).append(record.case.name)
-    lines = [
-        text if len(by_quality) == 1 else f"{', '.join(names)}: {text}"
-        for text, names in by_quality.items()
-    ]
+        by_quality.setdefault(record.quality, []).append(record.case.name)
+    lines: list[str] = []
+    for quality, names in by_quality.items():
+        lines += [] if len(by_quality) == 1 else [f"{', '.join(names)}:"]
+        lines += quality_lines(quality)
     lines += [f"records {' '.join(record.id for record in records)}"]
     return [Text(printable(line)) for line in [*lines, f"repeat  {records[0].command}"]]
 

@@ -54,12 +54,12 @@ def test_times_of_a_network_that_is_launch_bound(
     for measurement in found.values():
         assert measurement.flat == pytest.approx([204e-6] * len(measurement.flat), rel=1e-6)
         assert len(measurement.samples) == 1
-        assert measurement.details["queue_ran_empty"] == 0
-        assert measurement.details["l2_flush_bytes"] == 2**20
-        assert measurement.details["calls_per_block"] == 50  # 10 ms of them
-        assert measurement.details["stopped"] == "precise enough"
+        assert measurement.processes[0]["queue_ran_empty"] == 0
+        assert measurement.processes[0]["l2_flush_bytes"] == 2**20
+        assert measurement.processes[0]["calls_per_block"] == 50  # 10 ms of them
+        assert measurement.processes[0]["stopped"] == "precise enough"
         assert len(measurement.flat) == 12
-        sensors = measurement.details["sensors"]
+        sensors = measurement.processes[0]["sensors"]
         assert (sensors["calibrated_sm_clock_mhz"], sensors["blocks_rejected"]) == (1980, 0)
         assert sensors["power_watts"] == "not available"
 
@@ -68,7 +68,7 @@ def test_calls_over_a_millisecond_are_samples_of_their_own(
     cuda_case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = measured(FakeGpu((1e-3, 1.6e-3)), cuda_case, monkeypatch)["device_time"]
-    assert found.details["calls_per_block"] == 4
+    assert found.processes[0]["calls_per_block"] == 4
     assert found.flat == pytest.approx([2.6e-3] * 12)
 
 
@@ -83,8 +83,8 @@ def test_a_block_is_timed_again_when_the_host_was_late(
         return True
 
     found = measured(gpu, cuda_case, monkeypatch, beat=beat)["device_time"]
-    assert found.details["blocks_retried"] >= 2
-    assert found.details["queue_ran_empty"] == 0
+    assert found.processes[0]["blocks_retried"] >= 2
+    assert found.processes[0]["queue_ran_empty"] == 0
     assert found.flat == pytest.approx([200e-6] * len(found.flat), rel=1e-6)
 
 
@@ -94,9 +94,9 @@ def test_a_host_that_is_always_late_is_measured_and_said_to_be(
     """More kernels than the queue takes: no lead is long enough."""
     gpu = FakeGpu((2e-6,) * 1500, launch=5e-6, depth=1000)
     found = measured(gpu, cuda_case, monkeypatch)
-    assert found["device_time"].details["queue_ran_empty"] >= 12
-    assert found["device_time"].details["blocks_retried"] == 3
-    assert found["graph_time"].details["queue_ran_empty"] == 0
+    assert found["device_time"].processes[0]["queue_ran_empty"] >= 12
+    assert found["device_time"].processes[0]["blocks_retried"] == 3
+    assert found["graph_time"].processes[0]["queue_ran_empty"] == 0
     assert found["graph_time"].value == pytest.approx(3e-3)
 
 
@@ -127,10 +127,10 @@ def test_throttled_blocks_are_rejected(cuda_case: Case, monkeypatch: pytest.Monk
     world = Throttled(lambda block: block % 3 == 0)
     found = measured(world.gpu, cuda_case, monkeypatch, world.sensors(), world.beat)["device_time"]
     assert found.flat == pytest.approx([2e-3] * len(found.flat))
-    rejected = found.details["sensors"]["blocks_rejected"]
-    kept = len(found.flat) / found.details["calls_per_block"]
+    rejected = found.processes[0]["sensors"]["blocks_rejected"]
+    kept = len(found.flat) / found.processes[0]["calls_per_block"]
     assert rejected == pytest.approx(kept / 2, abs=1)
-    assert found.details["sensors"]["blocks_marked"] == 0
+    assert found.processes[0]["sensors"]["blocks_marked"] == 0
 
 
 def test_three_in_a_row_and_the_rest_is_measured_at_the_lower_clock(
@@ -139,11 +139,11 @@ def test_three_in_a_row_and_the_rest_is_measured_at_the_lower_clock(
     monkeypatch.setattr(module, "_precise", lambda _: False)
     world = Throttled(lambda block: block >= 4)
     found = measured(world.gpu, cuda_case, monkeypatch, world.sensors(), world.beat)["device_time"]
-    sensors = found.details["sensors"]
+    sensors = found.processes[0]["sensors"]
     slow = [sample for sample in found.flat if sample > 3e-3]
     assert 0 < len(slow) < len(found.flat)
     assert sensors["blocks_rejected"] == 3
-    assert len(slow) == found.details["calls_per_block"] * sensors["blocks_marked"] > 0
+    assert len(slow) == found.processes[0]["calls_per_block"] * sensors["blocks_marked"] > 0
     assert sensors["remarks"][0].startswith("measured at 990 MHz, calibrated at 1980 MHz")
 
 
@@ -153,7 +153,7 @@ def test_without_sensors_it_is_timed_all_the_same(
 ) -> None:
     found = measured(FakeGpu((2e-3,)), cuda_case, monkeypatch, sensors)["device_time"]
     assert found.value == pytest.approx(2e-3)
-    assert found.details["sensors"]["sm_clock_mhz"] == "not available"
+    assert found.processes[0]["sensors"]["sm_clock_mhz"] == "not available"
 
 
 def test_a_network_that_cannot_be_captured_has_its_device_time(
@@ -198,7 +198,7 @@ def test_samples_that_differ_are_taken_until_the_budget_ends(
     found = measured(gpu, cuda_case, monkeypatch, beat=lambda done: fractions.append(done) is None)[
         "device_time"
     ]
-    assert found.details["stopped"] == "at the end of the budget"
+    assert found.processes[0]["stopped"] == "at the end of the budget"
     assert found.value == pytest.approx(3e-3, rel=0.05)
     assert fractions == sorted(fractions)
     assert gpu.now - started > 0.5
@@ -219,4 +219,4 @@ def test_a_refusing_clock_is_no_clock(cuda_case: Case, monkeypatch: pytest.Monke
     found = measured(
         FakeGpu((2e-3,)), cuda_case, monkeypatch, Sensors(fake_nvml(**answers), "gpu")
     )["graph_time"]
-    assert found.details["sensors"]["clock_settled"] == "not available"
+    assert found.processes[0]["sensors"]["clock_settled"] == "not available"
