@@ -1,9 +1,8 @@
-"""How the zoo's benchmark judges, and the orders it measures in: no clock in here."""
+"""How the zoo's benchmark judges: no clock in here."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from benchmarks.comparison import (
     verdicts,
 )
 from benchmarks.contestants import cells
-from benchmarks.interleave import orders
 
 
 def document(**ratios: float) -> dict[str, Any]:
@@ -107,19 +105,6 @@ def test_fastest_reference_is_the_one_ours_looks_worst_beside() -> None:
 
 def test_a_ratio_prints_its_interval() -> None:
     assert str(Ratio(0.98149, 0.97, 0.9929)) == "0.981 [0.970, 0.993]"
-
-
-@pytest.mark.parametrize("count", [2, 3, 4, 5, 6])
-def test_orders_balance_places_and_neighbours(count: int) -> None:
-    rows = orders(count)
-    for place in range(count):
-        column = [row[place] for row in rows]
-        assert all(column.count(label) == len(rows) // count for label in range(count))
-    following = [pair for row in rows for pair in pairwise(row)]
-    every = [(a, b) for a in range(count) for b in range(count) if a != b]
-    assert {following.count(pair) for pair in every} == {len(rows) // count}
-    first_square = rows[:count]
-    assert all(len({row[place] for row in first_square}) == count for place in range(count))
 
 
 def test_a_network_is_compared_with_one_of_each_library_that_pads_alike() -> None:

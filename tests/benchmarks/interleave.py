@@ -27,6 +27,7 @@ from benchmarks.contestants import Cell, cells, networks_of
 
 from benchbench.cases import cores
 from benchbench.errors import UserError
+from benchbench.statistics.orders import orders
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,17 +36,6 @@ BLOCK_SECONDS = 0.05
 CELL_SECONDS = 1.5
 WARM_UP_CALLS = 3
 WARM_UP_SECONDS = 0.1
-
-
-def orders(count: int) -> list[list[int]]:
-    """Rows in which each of `count` stands equally often at each place and after each other.
-
-    With an odd count both hold over two squares; over the first one, only the places are
-    balanced. Source: E. J. Williams, Australian Journal of Scientific Research A 2 (1949), 149.
-    """
-    zigzag = [(step + 1) // 2 * (1 if step % 2 else -1) % count for step in range(count)]
-    square = [[(place + shift) % count for place in zigzag] for shift in range(count)]
-    return square if count % 2 == 0 else square + [row[::-1] for row in square]
 
 
 def blocks(networks: Mapping[str, nn.Module], images: Tensor) -> dict[str, list[float]]:
