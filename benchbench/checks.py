@@ -259,19 +259,23 @@ def _activations(subject: Subject) -> Iterator[Finding]:
 
 
 def _sensors(subject: Subject) -> Iterator[Finding]:
-    """Of a GPU."""
-    marked = sum(subject.told("sensors", "marked"))
+    """Of a GPU. What a sensor does not tell is a sentence, and no list."""
+    marked = sum(map(bool, subject.told("sensors", "blocks_marked")))
     if marked:
-        causes = sorted({*chain.from_iterable(subject.told("sensors", "throttle_reasons"))})
+        causes = sorted({*chain.from_iterable(_lists(subject, "throttle_reasons"))})
         why = f" ({', '.join(map(str, causes))})" if causes else ""
         yield Finding(
             "C",
             f"the GPU's clock stayed below 0.9 of the calibrated one in {marked} of "
             f"{len(subject.processes)} processes{why}; let it cool, and look at its power limit",
         )
-    foreign = max(map(len, subject.told("sensors", "foreign_processes")), default=0)
+    foreign = max(map(len, _lists(subject, "foreign_processes")), default=0)
     if foreign:
         yield Finding("C", f"other processes on the GPU: {foreign}; measure when they are done")
+
+
+def _lists(subject: Subject, name: str) -> list[list[Any]]:
+    return [found for found in subject.told("sensors", name) if isinstance(found, list)]
 
 
 def _settings(subject: Subject) -> Iterator[Finding]:

@@ -194,6 +194,7 @@ def _check(value: Settings) -> None:
         if getattr(value, key) == "":
             raise UserError(f"{key}= is empty: it must be a path")
     _check_groups(value)
+    _check_budget(value.budget)
 
 
 def _check_groups(value: Settings) -> None:
@@ -208,10 +209,13 @@ def _check_groups(value: Settings) -> None:
     if not abs(value.scale.phi) <= LARGEST_PHI:
         limits = f"-{LARGEST_PHI} to {LARGEST_PHI}"
         raise UserError(f"scale.phi={value.scale.phi}: must be from {limits}")
-    if value.budget.processes < 1:
-        raise UserError(f"budget.processes={value.budget.processes}: must be at least 1")
+
+
+def _check_budget(value: BudgetSettings) -> None:
+    if value.processes < 1:
+        raise UserError(f"budget.processes={value.processes}: must be at least 1")
     for key in ("seconds", "warm_up_seconds", "warm_up_limit_seconds", "min_samples"):
-        number = getattr(value.budget, key)
+        number = getattr(value, key)
         if not 0 <= number < float("inf"):
             raise UserError(f"budget.{key}={number}: must be a number from 0 on")
 

@@ -42,7 +42,7 @@ VARIABLES = (
     *("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"),
 )
 # Where code and weights came from does not say how fast they run here.
-NOT_IN_FINGERPRINT = ("git", "weights", "fingerprint")
+NOT_IN_FINGERPRINT = ("git", "weights", "lock", "fingerprint")
 MISSING = object()  # no value of a key, which is not the same as None
 
 

@@ -54,6 +54,12 @@ def _remarks(measured: Measured) -> Iterator[str]:
         yield from _remarks_on_accuracy(measured)
     for item in measured.measurements:
         yield from item.details.get("remarks", ())
+        for process in item.processes:
+            yield from process.get("sensors", {}).get("remarks", ())
+    yield from _remarks_on_the_run(measured)
+
+
+def _remarks_on_the_run(measured: Measured) -> Iterator[str]:
     if "lock" in measured.environment:
         yield str(measured.environment["lock"])
     if measured.unfinished is not None:

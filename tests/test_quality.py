@@ -35,7 +35,7 @@ UNDISTURBED: dict[str, Any] = {
     "activations": {"problems": []},
     "sensors": {
         "rejected_blocks": 1,
-        "marked": False,
+        "blocks_marked": 0,
         "foreign_processes": [],
         "throttle_reasons": [],
     },
@@ -271,7 +271,7 @@ def test_activations_that_are_no_work(
 
 
 def test_a_gpu_that_was_slowed_or_shared(judge: Judge) -> None:
-    slowed = process("sensors", marked=True, throttle_reasons=["power cap", "heat"])
+    slowed = process("sensors", blocks_marked=4, throttle_reasons=["power cap", "heat"])
     assert judge(slowed, device="cuda") == (
         "C",
         (
@@ -284,7 +284,8 @@ def test_a_gpu_that_was_slowed_or_shared(judge: Judge) -> None:
         "C",
         ("other processes on the GPU: 2; measure when they are done",),
     )
-    assert judge(process("sensors", foreign_processes=None), device="cuda")[0] == "A"
+    unknown = process("sensors", foreign_processes="not available: not among the 3 shown")
+    assert judge(unknown, device="cuda")[0] == "A"
 
 
 def test_settings_are_advised_on_and_cost_no_grade(judge: Judge) -> None:

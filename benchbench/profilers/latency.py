@@ -2,8 +2,8 @@
 
 What the machine does to a process comes and goes within seconds, and where the weights of a
 network come to lie in memory is worth 1 % of its time for as long as they lie there. So the
-networks take turns in short blocks, in the order of Latin squares, and several times a second all of
-them move to fresh copies. Measured (mobilenet_v3_small against itself, one pinned thread on two
+networks take turns in short blocks, in the order of Latin squares, and every so often all of them
+move to fresh copies. Measured (mobilenet_v3_small against itself, one pinned thread on two
 busy cores, processor time, 7 processes of 4 s): the ratio's spread between processes was 1.1 to
 1.5 % on one copy and 0.4 % on six. Copies are made in the order of Latin squares as well,
 because what is copied last tends to be faster.
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from math import log
+from math import isfinite, log
 from random import Random
 from statistics import fmean
 from time import perf_counter
@@ -59,6 +59,7 @@ class Contestant:
     prepared: Prepared
     running: Running | None
     warm_up: WarmUp
+    activations: dict[str, Any]
     copied: bool = True  # False: it cannot be copied, so it stays where it is
     calls: int = 1  # per sample
     samples: list[Sample] = field(default_factory=list)
@@ -177,11 +178,27 @@ def _contestant(
     case: Case, stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat, many: int
 ) -> Contestant:
     prepared = prepare(case)
+    alive = _activations(prepared)
     running = prepared.running()
     limit = max(budget.warm_up_limit_seconds / many, budget.warm_up_seconds)
     curve = warm_up(running.call, stopwatch, budget.warm_up_seconds, limit, beat)
     calls = calls_per_sample(curve.last, timer_cost())
-    return Contestant(prepared, running, curve, calls=calls)
+    return Contestant(prepared, running, curve, alive, calls=calls)
+
+
+def _activations(prepared: Prepared) -> dict[str, Any]:
+    """Whether the network computes on numbers that a trained one would have."""
+    import torch
+    from architectures.initialise import activations, problems
+
+    try:
+        with torch.inference_mode():
+            found = activations(prepared.network, prepared.images)
+    except ValueError as error:
+        return {"problems": [], "unknown": str(error)}
+    maximum = found.weakest_maximum if isfinite(found.weakest_maximum) else None
+    weakest = {"layer": found.weakest_layer, "maximum": maximum}
+    return {"problems": problems(found), "weakest": weakest}
 
 
 def _take_turns(turns: Turns, budget: BudgetSettings, beat: Beat, number: int) -> str:
@@ -282,6 +299,7 @@ def _measurement(contestant: Contestant, shared: dict[str, Any]) -> Measurement:
         "block_samples": contestant.block_samples,
         "waited_ns": [round(1e9 * sample.waited) for sample in contestant.samples],
         "copied": contestant.copied,
+        "activations": contestant.activations,
     }
     seconds = tuple(sample.seconds for sample in contestant.samples)
     return Measurement("latency", samples=(seconds,), details={"processes": [details]})

@@ -1,4 +1,4 @@
-"""Does the suite cry wolf, and what does it miss? Equal networks, and known slowdowns, side by side.
+"""Does it cry wolf, and what does it miss? Equal networks and known slowdowns, side by side.
 
 python tests/benchmarks/trust.py --sessions 20 --disturbed 4
 
@@ -23,13 +23,13 @@ from statistics import fmean, median, stdev
 from time import perf_counter, process_time
 from typing import Any
 
-from benchbench.statistics.verdicts import Answer, Verdict, paired, smallest_effect, threshold
 from report import ROOT, Document, Row, child, save_page, table
 
 from benchbench.cases import Case, cores
 from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.measure import measure
 from benchbench.rounds import log_ratios
+from benchbench.statistics.verdicts import Answer, Verdict, paired, smallest_effect, threshold
 
 VARIANT = "mobilenet_v3_small"
 EQUAL = 4  # networks: two pairs a session
