@@ -126,7 +126,8 @@ def test_a_loaded_checkpoint_computes_the_same(reference: Reference, tmp_path: P
 )
 def test_the_same_weights_in_order_compute_the_same(reference: Reference) -> None:
     theirs = calibrated(reference_network(reference))
-    assert_equivalent(by_position(networks.build(case_of(reference), "cpu"), theirs), theirs)
+    ours = networks.build(case_of(reference), "cpu", calibrated=False)
+    assert_equivalent(by_position(ours, theirs), theirs)
 
 
 @pytest.mark.slow
