@@ -6,7 +6,7 @@ DEVICE ?= cpu
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt benchbench/__init__.py
 
-.PHONY: run test test-slow lint format readme bench-count bench-help bench-zoo clean
+.PHONY: run test test-slow lint format readme bench-count bench-help bench-zoo bench-trust clean
 
 run: .venv/.installed
 	.venv/bin/python -m benchbench model=$(MODEL) device=$(DEVICE) $(ARGS)
@@ -38,6 +38,9 @@ bench-help: .venv/.installed-test
 
 bench-zoo: .venv/.installed-test
 	.venv/bin/python tests/benchmarks/zoo.py $(ARGS)
+
+bench-trust: .venv/.installed-test
+	.venv/bin/python tests/benchmarks/trust.py $(ARGS)
 
 clean:
 	rm -rf .venv
