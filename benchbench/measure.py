@@ -85,24 +85,34 @@ def measure(
     found = [measured for measured, _ in checked]
     remaining = replace(profilers, fvcore=any(wanted.fvcore for _, wanted in checked))
     plan = list(_plan(cases, remaining, budget))
+    if not plan:
+        return found
     with machine_lock(cases[0].device_name, say) as remark:
-        if remark is not None:
+        for measured in found:
+            measured.environment |= {} if remark is None else {"lock": remark}
+        try:
+            _carry_out(plan, found, budget, progress, kept, lend)
+        except (Interrupted, KeyboardInterrupt):  # the latter between two processes
             for measured in found:
-                measured.environment["lock"] = remark
-        for done, (work, indices) in enumerate(plan, start=1):
-            if work.profilers == ROOFS and _lent(found[0], lend):
-                continue
-            try:
-                _do(work, indices, found, _scaled(progress, work, budget))
-            except Interrupted:
-                for measured in found:
-                    measured.interrupted = True
-                break
-            left = len(plan) - done
-            for measured in found:
-                measured.unfinished = f"{done} of {len(plan)} processes" if left else None
-            kept(found)
+                measured.interrupted = True
     return found
+
+
+def _carry_out(
+    plan: Sequence[tuple[Work, Sequence[int]]],
+    found: Sequence[Measured],
+    budget: BudgetSettings,
+    progress: Progress,
+    kept: Kept,
+    lend: Lend,
+) -> None:
+    for done, (work, indices) in enumerate(plan, start=1):
+        if work.profilers == ROOFS and _lent(found[0], lend):
+            continue
+        _do(work, indices, found, _scaled(progress, work, budget))
+        for measured in found:
+            measured.unfinished = f"{done} of {len(plan)} processes" if done < len(plan) else None
+        kept(found)
 
 
 def _checked(

@@ -60,6 +60,8 @@ def _remarks(measured: Measured) -> Iterator[str]:
 
 
 def _remarks_on_the_run(measured: Measured) -> Iterator[str]:
+    if measured.case.mode == "train":
+        yield "counts are of the forward alone"
     if "lock" in measured.environment:
         yield str(measured.environment["lock"])
     if measured.unfinished is not None:

@@ -17,6 +17,17 @@ from benchbench.jobs import NO_EVIDENCE, Job, Result
 from benchbench.tasks import TASKS
 
 
+# What would otherwise be typed in vain.
+ONLY_READ_BY = {
+    "labels": "accuracy",
+    "models": "rank",
+    "records": "rank",
+    "baseline": "compare",
+    "candidate": "compare",
+    "force": "compare",
+}
+
+
 def run(settings: Settings, job: Job) -> int:
     """Do one job and print its report. Returns the exit code.
 
@@ -82,8 +93,12 @@ def check_choices(settings: Settings) -> None:
     for group, name in (("device", settings.device.type), ("runtime", settings.runtime.name)):
         if name not in options(group):
             raise unknown_option(group, name)
-    if settings.labels is not None and settings.task.name != "accuracy":
-        raise UserError(f"labels={settings.labels}: only task=accuracy reads labels")
+    for key, task in ONLY_READ_BY.items():
+        value = getattr(settings, key)
+        if value and settings.task.name != task:
+            raise UserError(f"{key}={value}: only task={task} reads {key}")
+    if settings.task.name == "rank" and settings.model.get("_target_"):
+        raise UserError("task=rank takes models=[...] and not model=")
     if settings.profiler.accuracy:
         raise UserError("profiler.accuracy=true: it needs other input, so say task=accuracy")
     if not any(asdict(settings.profiler).values()):

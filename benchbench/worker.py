@@ -260,6 +260,9 @@ def _die_with_the_parent() -> None:
     """A child whose parent is killed would go on measuring beside whatever comes next (Linux)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PARENT_DIED, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid != os.getppid():
+        sys.exit(1)  # it died before we could say so
 
 
 def explain(error: BaseException, case: Case) -> str:

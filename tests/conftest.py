@@ -25,9 +25,15 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test runs where nothing is, so that whatever it writes can be seen."""
+def _empty_folder(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every test runs where nothing is, so that whatever it writes can be seen.
+
+    Its lock is its own as well: tests that run at the same time do not measure anything.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCHBENCH_LOCKS", str(tmp_path_factory.mktemp("locks")))
 
 
 class Finished(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pynvml
 
@@ -40,6 +40,15 @@ def fake_nvml(**answers: Callable[..., Any]) -> Any:
     known: dict[str, Any] = {question: refusal() for question in QUESTIONS}
     known |= {"nvmlInit": lambda: None, "nvmlDeviceGetHandleByUUID": lambda uuid: uuid}
     return SimpleNamespace(NVMLError=pynvml.NVMLError, **(known | answers))
+
+
+class FakePrepared(NamedTuple):
+    """What `prepare` gives, as far as the profilers of a GPU ask for it."""
+
+    made: Running
+
+    def running(self) -> Running:
+        return self.made
 
 
 @dataclass
@@ -128,8 +137,8 @@ class FakeGpu:
             clock=lambda: self.now,
         )
 
-    def prepare(self, case: Case) -> Running:
-        return Running(self.call, self.synchronise)
+    def prepare(self, case: Case) -> FakePrepared:
+        return FakePrepared(Running(self.call, self.synchronise))
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

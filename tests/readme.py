@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -14,28 +15,31 @@ from benchbench.profilers.complexity import complexity
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+RANKING = ROOT / "results" / "reference" / "xeon_2_cores" / "rank.json"  # by task=rank
 NETWORKS = (
     *("shufflenet_v2_x1_0", "shufflenet_v1_g3_x1_0", "mobilenet_v3_large", "mobilenet_v2"),
     *("mnasnet_a1", "efficientnet_b0", "mobilenet_v1", "resnet50"),
 )
 # Commands whose output is the same everywhere; README shows it as it is printed.
 COMMANDS = (
-    "python -m benchbench task=crosscheck model=shufflenet_v2_x1_0",
     "python -m benchbench model=eficientnet_b0",
 )
 
 
 def networks() -> str:
-    """The canonical networks, lightest first, in five currencies."""
+    """The canonical networks, lightest first, in six currencies."""
     lines = [
-        "| network | parameters | multiply-adds | launches | memory access, ops | fused |",
-        "| --- | --: | --: | --: | --: | --: |",
+        "| network | parameters | multiply-adds | launches | memory access, ops | fused | latency |",
+        "| --- | --: | --: | --: | --: | --: | --: |",
     ]
+    ranked = json.loads(RANKING.read_text(encoding="utf-8"))["ranking"]
+    latencies = {row["model"]: row["latency"] for row in ranked}
     for name in NETWORKS:
         value = {m.metric: m.value or 0 for m in complexity(variant(name)).measurements}
         cells = [name, si(value["params"], ""), si(value["multiply_adds"], "")]
         cells += [show("launches", value["launches"])]
         cells += [show(ledger, value[ledger]) for ledger in LEDGERS]
+        cells += [si(latencies[name], "s", digits=3)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -12,7 +12,8 @@ import pytest
 from torch import nn
 from variants import variant
 
-from benchbench.cases import Case, import_network, thread_count
+from benchbench.cases import Case, from_models, import_network, thread_count
+from benchbench.config import Settings
 from benchbench.errors import UserError
 from benchbench.networks import build
 from benchbench.profilers.complexity import complexity
@@ -156,3 +157,39 @@ def test_building_restores_initialisation_after_a_failure(case: Callable[..., Ca
             "meta",
         )
     assert nn.init.ones_ is before
+
+
+def chosen(models: list[Any], **changes: Any) -> list[str]:
+    return [case.name for case in from_models(Settings(models=models, **changes))]
+
+
+def test_models_are_names_globs_and_networks_of_ones_own() -> None:
+    own = {"_target_": "architectures.resnet.ResNet", "resolution": 64}
+    found = from_models(Settings(models=["resnet50", "glob(efficientnet_lite[01])", own]))
+    assert [case.name for case in found] == [
+        "resnet50",
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "ResNet",
+    ]
+    assert [case.resolution for case in found] == [224, 224, 240, 64]
+
+
+def test_all_models_are_executed_as_asked() -> None:
+    found = from_models(Settings(models=["resnet50", "resnet18"], batch_size=4, threads="1"))
+    assert {case.batch_size for case in found} == {4}
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ([], "needs at least two networks"),
+        (["resnet50"], r"models=\[resnet50\]: needs at least two"),
+        (["resnet50", "glob(resnet5*)"], "resnet50 stands there twice"),
+        (["resnet50", "resnet51"], "unknown model 'resnet51'; close: resnet50"),
+        (["resnet50", "glob(nosuch*)"], "no variant is called so"),
+    ],
+)
+def test_models_that_cannot_be_ranked(models: list[Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        chosen(models)

@@ -22,7 +22,10 @@ from benchbench.store import Store
 
 Shell = Callable[..., Finished]
 ROOT = Path(__file__).parents[1]
-BRIEF = ("budget.seconds=0.1", "budget.warm_up_seconds=0", "budget.min_samples=6")
+BRIEF = (
+    *("budget.processes=2", "budget.seconds=0.1", "budget.min_samples=6"),
+    *("budget.warm_up_seconds=0", "budget.warm_up_limit_seconds=0.1"),
+)
 
 
 def bash(script: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -46,15 +49,18 @@ def test_a_photograph_from_end_to_end(shell: Shell) -> None:
     assert list(metrics) == [
         *("params", "multiply_adds", "flops_fvcore", "activations", "launches"),
         *("memory_access_paper", "memory_access_ops", "memory_access_fused"),
-        *("peak_memory", "peak_memory_kernel", "latency"),
+        *("peak_memory", "peak_memory_kernel", "latency", "build_time", "cold_start"),
+        *("peak_multiply_adds", "peak_bandwidth", "launch_cost"),
     ]
     latency = metrics["latency"]
     assert latency["ci"][0] <= latency["value"] <= latency["ci"][1]
     assert latency["unit"] == "s"
     assert latency["samples"] >= 6
-    assert latency["processes"] == 1
-    assert document["quality"]["grade"] is None
-    assert "one process" in document["quality"]["reasons"][0]
+    assert latency["processes"] == len(latency["medians"]) == 2
+    assert latency["min"] <= latency["value"]
+    assert document["quality"]["grade"] in ("C", "D")
+    assert "latency comes from 2 processes" in document["quality"]["reasons"][0]
+    assert document["bound"]["ratio"] > 1
     names = {path.name for path in Path(document["folder"]).iterdir()}
     stems = ("cost_per_stage", "latency_distribution", "multiply_adds_and_memory_access")
     assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
@@ -208,3 +214,92 @@ def test_warnings_as_errors_change_nothing(shell: Shell) -> None:
     )
     assert (finished.code, finished.err) == (0, "")
     assert finished.document["metrics"]["flops_fvcore"]["value"] > 0
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)} | variables
+
+
+def workers(pid: int) -> list[psutil.Process]:
+    found = psutil.Process(pid).children()
+    return [child for child in found if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_a_killed_run_keeps_the_processes_that_had_ended() -> None:
+    """Its worker dies with it, its lock is free, and the next run works."""
+    endless = ("budget.processes=1000", "profiler=latency", "resolution=64", *BRIEF[1:])
+    process = start("model=mobilenet_v3_small", *endless)
+    store = Store("sqlite:///results/benchbench.sqlite")
+    while not store.records():
+        time.sleep(0.1)
+    (worker, *_) = workers(process.pid) or [None]
+    process.kill()
+    process.communicate(timeout=60)
+    if worker is not None:
+        worker.wait(timeout=10)
+    (record,) = store.records()
+    assert 0 < len(record["latency"].samples) < 1000
+    assert any("unfinished" in reason for reason in record.quality.reasons)
+    again = start("model=mobilenet_v3_small", "profiler=latency", "resolution=64", *BRIEF)
+    _, err = again.communicate(timeout=120)
+    assert (again.returncode, err) == (0, "")
+    assert len(store.records()) == 2
+
+
+def test_a_killed_worker_loses_one_process_at_most() -> None:
+    endless = ("budget.processes=1000", "profiler=latency", "resolution=64", *BRIEF[1:])
+    process = start("model=mobilenet_v3_small", *endless)
+    store = Store("sqlite:///results/benchbench.sqlite")
+    while not store.records():
+        time.sleep(0.1)
+    while not workers(process.pid):
+        time.sleep(0.01)
+    workers(process.pid)[0].kill()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    (record,) = store.records()
+    assert f"kept until then: {record.id}" in err
+    assert record["latency"].samples
+
+
+def test_two_runs_measure_one_after_the_other() -> None:
+    """The second says whom it waits for, and waits without using its core."""
+    words = ("model=mobilenet_v3_small", "profiler=latency", "resolution=64", "plots=false")
+    first = start(*words, "budget.processes=1000", *BRIEF[1:])
+    store = Store("sqlite:///results/benchbench.sqlite")
+    while not store.records():
+        time.sleep(0.1)
+    second = start(*words, "store.url=sqlite:///other.sqlite", *BRIEF)
+    assert second.stderr is not None
+    line = second.stderr.readline()
+    assert f"waiting for process {first.pid} " in line
+    assert not Path("other.sqlite").exists()
+    assert not workers(second.pid)
+    os.killpg(first.pid, signal.SIGINT)
+    first.communicate(timeout=60)
+    second.communicate(timeout=120)
+    assert (first.returncode, second.returncode) == (130, 0)
+    assert len(Store("sqlite:///other.sqlite").records()) == 1
+
+
+def test_rank_selftest_and_compare_from_the_shell(shell: Shell) -> None:
+    brief = ("budget.processes=3", *BRIEF[1:])
+    ranked = shell(
+        *("task=rank", "models=[mobilenet_v3_small,resnet18]", "resolution=64", "output=json"),
+        *("tag=both", *brief),
+    )
+    assert ranked.code == 0, ranked.err
+    assert [row["model"] for row in ranked.document["ranking"]] == ["mobilenet_v3_small", "resnet18"]
+    again = shell("task=rank", "records=both", "output=json")
+    assert again.document["pairs"] == ranked.document["pairs"]
+    itself = shell("task=compare", "baseline=both", "candidate=both", "output=json")
+    assert itself.code in (0, 3)  # a spread so wide may be no evidence
+    exact = [row for row in itself.document["rows"] if row["verdict"] in ("same", "changed")]
+    assert len(exact) == 2 * 7
+    assert {row["verdict"] for row in exact} == {"same"}
+    tested = shell("task=selftest", "output=json", "resolution=64", *brief)
+    assert tested.code == 0, tested.err
+    assert tested.document["noise"] > 0
+    assert tested.document["theta"] >= 0.01
+    known = shell("task=rank", "records=both", "output=json")
+    assert "selftest" in known.document["theta_from"]

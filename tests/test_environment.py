@@ -22,7 +22,8 @@ from benchbench.environment import (
     torch_environment,
 )
 from benchbench.profilers import memory as memory_profiler
-from benchbench.records import record
+from fake_gpu import FakePrepared
+from made import record
 from benchbench.runtimes.eager import Running
 
 
@@ -104,7 +105,7 @@ def test_peak_on_cuda_is_the_allocators(
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", answer("reserved", 456))
     calls: list[int] = []
     running = Running(lambda: calls.append(1), lambda: None)
-    monkeypatch.setattr(memory_profiler, "prepare", lambda _: running)
+    monkeypatch.setattr(memory_profiler, "prepare", lambda _, **__: FakePrepared(running))
     monkeypatch.setattr(memory_profiler, "SECONDS", 0.001)
     from benchbench.config import BudgetSettings
 

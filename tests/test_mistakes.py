@@ -61,6 +61,21 @@ MISTAKES = {
     "-m model=glob(nosuch*)": ["glob(nosuch*)", "matches nothing"],
     "model._target_=pathlib.Path model.resolution=9": ["pathlib.Path", "nn.Module"],
     "model._target_=torch.nn.ReLU": ["model.resolution=None"],
+    "task=rank": ["models=[]", "at least two", "task=list"],
+    "task=rank models=[resnet50]": ["models=[resnet50]", "at least two"],
+    "task=rank models=[resnet50,resnet51]": ["resnet51", "close: resnet50"],
+    "task=rank models=[resnet50,resnet50]": ["resnet50", "twice"],
+    "task=rank model=resnet50 models=[resnet18,resnet50]": ["models=", "model="],
+    "model=resnet50 models=[resnet18]": ["models=", "task=rank"],
+    "model=resnet50 records=x": ["records=x", "task=rank"],
+    "model=resnet50 baseline=x": ["baseline=x", "task=compare"],
+    "model=resnet50 force=true": ["force=True", "task=compare"],
+    "task=compare": ["baseline=null", "baseline=TAG"],
+    "task=compare baseline=x": ["candidate=null", "candidate=TAG"],
+    "task=compare baseline=text.jpg candidate=text.jpg": ["baseline=text.jpg", "output=json"],
+    "model=resnet50 cache=hot": ["cache=hot", "warm, cold"],
+    "model=resnet50 mode=eval": ["mode=eval", "inference, train"],
+    "model=resnet50 budget.processes=0": ["budget.processes=0", "at least 1"],
     "": ["model=NAME", "task=list"],
     "task=crosscheck": ["model=NAME"],
     "model=resnet50 x[": ["x["],
@@ -82,6 +97,21 @@ def test_a_mistake_is_one_line_and_leaves_nothing(cli: Cli, line: str) -> None:
     for part in MISTAKES[line]:
         assert part in finished.err
     assert [path.name for path in Path().iterdir()] == ["text.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("task=compare baseline=x candidate=y", "baseline=x: no file, record or tag"),
+        ("task=rank records=x", "records=x: no record or tag"),
+    ],
+)
+def test_what_is_not_there_is_no_evidence(cli: Cli, line: str, part: str) -> None:
+    finished = cli(*line.split())
+    assert (finished.code, finished.out) == (3, "")
+    assert part in finished.err
+    assert len(finished.err.splitlines()) == 1
+    assert not list(Path().iterdir())
 
 
 def test_no_gpu_here_names_the_way_out(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

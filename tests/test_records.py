@@ -15,7 +15,8 @@ from benchbench.errors import UserError
 from benchbench.measure import Measured
 from benchbench.measurements import Measurement, absent, exact
 from benchbench.profilers.complexity import complexity
-from benchbench.records import Quality, Record, from_dict, record
+from benchbench.records import Quality, Record, from_dict
+from made import record
 
 
 @pytest.fixture

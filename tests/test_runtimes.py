@@ -64,7 +64,7 @@ def test_a_photograph_is_fed_as_its_variant_wants_it(
 
 
 def test_a_call_is_inference_on_the_cases_input(probe: Callable[..., Case]) -> None:
-    running = prepare(probe(batch_size=2))
+    running = prepare(probe(batch_size=2)).running()
     running.call()
     running.call()
     running.synchronise()
@@ -82,13 +82,13 @@ def test_a_call_is_inference_on_the_cases_input(probe: Callable[..., Case]) -> N
 def test_weights_and_input_are_cast(
     probe: Callable[..., Case], precision: str, dtype: torch.dtype
 ) -> None:
-    prepare(probe(precision=precision)).call()
+    prepare(probe(precision=precision)).running().call()
     network, images, result = SEEN[0]
     assert {images.dtype, result.dtype, next(network.parameters()).dtype} == {dtype}
 
 
 def test_channels_last_reaches_weights_input_and_result(probe: Callable[..., Case]) -> None:
-    prepare(probe(layout="channels_last")).call()
+    prepare(probe(layout="channels_last")).running().call()
     network, images, result = SEEN[0]
     for tensor in (images, result, next(network.parameters())):
         assert tensor.is_contiguous(memory_format=torch.channels_last)

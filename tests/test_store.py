@@ -17,8 +17,10 @@ from benchbench.cases import Case
 from benchbench.environment import machine_environment
 from benchbench.errors import UserError
 from benchbench.measure import Measured
+from benchbench.measurements import absent
 from benchbench.profilers.complexity import complexity
-from benchbench.records import Record, record
+from benchbench.records import Record
+from made import record
 from benchbench.store import Store
 
 URL = "sqlite:///results/benchbench.sqlite"
@@ -35,8 +37,8 @@ def made(case: Callable[..., Case]) -> Record:
 def test_records_come_back_by_tag_and_in_order(made: Record) -> None:
     store = Store(URL)
     later = replace(made, id="b", created="2999-01-01T00:00:00+00:00", tag="second")
-    store.add(later)
-    store.add(made)
+    store.put(later)
+    store.put(made)
     assert store.records() == [made, later]
     assert store.records(tag="second") == [later]
     store.close()
@@ -50,12 +52,24 @@ def test_opening_a_store_writes_nothing() -> None:
     assert not list(Path().iterdir())
 
 
-def test_a_record_is_never_written_twice(made: Record) -> None:
+def test_a_record_grows_in_its_place(made: Record) -> None:
+    """Written after every process, so that a killed run keeps those that had ended."""
     store = Store(URL)
-    store.add(made)
-    with pytest.raises(UserError, match="UNIQUE"):
-        store.add(made)
-    assert store.records() == [made]
+    store.put(made)
+    grown = replace(made, measurements=(*made.measurements, absent("latency", "to come")))
+    store.put(grown)
+    assert store.records() == [grown]
+    store.close()
+
+
+def test_the_newest_come_first_and_no_more_than_asked_for(made: Record) -> None:
+    store = Store(URL)
+    days = [replace(made, id=f"{day}", created=f"2026-01-0{day}") for day in (2, 3, 1)]
+    for one in days:
+        store.put(one)
+    fingerprint = made.environment["fingerprint"]
+    assert [one.id for one in store.newest(2, fingerprint=fingerprint)] == ["3", "2"]
+    assert store.newest(2, fingerprint="another") == []
     store.close()
 
 
@@ -66,18 +80,19 @@ from benchbench.cases import Case
 from benchbench.environment import machine_environment
 from benchbench.measure import Measured
 from benchbench.measurements import exact
-from benchbench.records import record
+from benchbench.records import Origin, new_identity, record
 from benchbench.store import Store
 case = Case(name="x", target="x.X", arguments={}, resolution=1, batch_size=1, device="cpu",
             device_index=0, runtime="eager", precision="fp32", layout="contiguous", threads=1,
             input="random", preprocessing="torchvision", seed=0)
 measured = Measured(case, machine_environment(), [exact("params", 1)])
-made = record(measured, task="profile", settings={"padding": "x" * 20000}, command="")
+origin = Origin("profile", {"padding": "x" * 20000}, "")
+made = record(measured, origin, new_identity())
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(sys.argv[1])):
     store = Store("sqlite:///results/benchbench.sqlite")
-    store.add(replace(made, id=f"{sys.argv[2]}-{number}"))
+    store.put(replace(made, id=f"{sys.argv[2]}-{number}"))
     store.close()
     print(number, flush=True)
 """

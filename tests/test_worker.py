@@ -13,30 +13,43 @@ from typing import Any
 import psutil
 import pytest
 
-from benchbench.cases import Case
+from benchbench.cases import Case, cores
 from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.errors import UserError
 from benchbench.measure import measure
-from benchbench.measurements import Measurement
-from benchbench.worker import explain, is_out_of_memory, run
+from benchbench.worker import Work, explain, is_out_of_memory, run
 
-BRIEF = BudgetSettings(name="brief", seconds=0.05, warm_up_seconds=0.0, min_samples=7)
+BRIEF = BudgetSettings(
+    name="brief",
+    processes=1,
+    seconds=0.05,
+    warm_up_seconds=0.0,
+    warm_up_limit_seconds=0.1,
+    min_samples=7,
+)
 
 
 def quiet(name: str, fraction: float) -> None:
     """No progress bar."""
 
 
+def nobody(index: int, result: object) -> None:
+    """Whom results do not interest."""
+
+
 def test_a_profile_from_counts_to_memory(case: Callable[..., Case]) -> None:
     everything = ProfilerSettings(complexity=True, fvcore=True, latency=True, memory=True)
     seen: list[tuple[str, float]] = []
-    measured = measure(case(), everything, BRIEF, lambda *beat: seen.append(beat))
+    (measured,) = measure([case()], everything, BRIEF, lambda *beat: seen.append(beat))
     by_name = {m.metric: m for m in measured.measurements}
     assert {"params", "flops_fvcore", "peak_memory", "peak_memory_kernel"} <= by_name.keys()
     latency = by_name["latency"]
     assert len(latency.flat) >= 7
-    assert latency.details["first_call_seconds"] > 0
-    assert latency.details["calls_per_sample"] >= 1
+    (process,) = latency.processes
+    assert process["calls_per_sample"] >= 1
+    assert process["core"] in cores()  # one thread has one core for itself
+    assert process["activations"]["problems"] == []
+    assert by_name["cold_start"].value > 0
     # At least the weights and the input are resident: 3,504,872 parameters of 4 bytes.
     assert by_name["peak_memory"].value > 4 * 3_504_872
     assert measured.environment["torch"]["threads"] == 1
@@ -58,7 +71,8 @@ def test_threads_are_set_before_torch_is_there(
     )
     monkeypatch.syspath_prepend(tmp_path)
     received: list[Any] = []
-    run(case(target="threads.Net", threads=threads), ["latency"], BRIEF, quiet, received.append)
+    work = Work((case(target="threads.Net", threads=threads),), ("latency",), BRIEF)
+    run(work, quiet, lambda _, result: received.append(result))
     assert Path("seen").read_text() == f"('{threads}', '{threads}') {threads}"
     assert received[0]["torch"]["threads"] == threads
 
@@ -66,7 +80,7 @@ def test_threads_are_set_before_torch_is_there(
 def test_fvcore_is_left_out_where_it_would_take_minutes(case: Callable[..., Case]) -> None:
     """MobileNetV2 at 64 pixels has 24.6 M multiply-adds: 3,000 images are over 50 G."""
     both = ProfilerSettings(complexity=True, fvcore=True)
-    measured = measure(case(batch_size=3000), both, BRIEF, quiet)
+    (measured,) = measure([case(batch_size=3000)], both, BRIEF, quiet)
     found = next(m for m in measured.measurements if m.metric == "flops_fvcore")
     assert found.value is None
     assert "50 G" in str(found.reason)
@@ -75,7 +89,7 @@ def test_fvcore_is_left_out_where_it_would_take_minutes(case: Callable[..., Case
 def test_an_allocator_that_refuses_is_one_line(case: Callable[..., Case]) -> None:
     """602 TB of input."""
     with pytest.raises(UserError, match="not enough memory on cpu for batch_size=1000000000") as e:
-        run(case(batch_size=10**9), ["latency"], BRIEF, quiet, lambda _: None)
+        run(Work((case(batch_size=10**9),), ("latency",), BRIEF), quiet, nobody)
     assert "\n" not in str(e.value)
 
 
@@ -106,10 +120,10 @@ def kill_children_soon(number: int) -> threading.Thread:
 def test_a_killed_worker_is_an_error_that_says_so(
     case: Callable[..., Case], number: int, message: str
 ) -> None:
-    endless = BudgetSettings(seconds=600.0)
+    endless = BudgetSettings(seconds=600.0, min_samples=10**9)
     thread = kill_children_soon(number)
     with pytest.raises(UserError, match=message):
-        run(case(), ["latency"], endless, quiet, lambda _: None)
+        run(Work((case(),), ("latency",), endless), quiet, nobody)
     thread.join()
 
 
@@ -129,7 +143,7 @@ def test_a_worker_killed_beside_its_sampler_is_still_one_line(
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match="memory ran out"):
-        run(case(target="greedy.Net"), ["memory"], BRIEF, quiet, lambda _: None)
+        run(Work((case(target="greedy.Net"),), ("memory",), BRIEF), quiet, nobody)
     time.sleep(1.0)
     assert capfd.readouterr().err == ""
 
@@ -147,13 +161,13 @@ def test_a_network_that_fails_when_it_runs_is_named(
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError) as raised:
-        run(case(name="mine", target="failing.Net"), ["latency"], BRIEF, quiet, lambda _: None)
+        run(Work((case(name="mine", target="failing.Net"),), ("latency",), BRIEF), quiet, nobody)
     assert str(raised.value) == "model=mine failed on cpu: RuntimeError: first line"
 
 
 def test_ctrl_c_keeps_what_was_measured(case: Callable[..., Case]) -> None:
     """The main thread is interrupted while it waits; the child hands over its samples."""
-    received: list[Measurement | dict[str, Any]] = []
+    received: list[Any] = []
     started = threading.Event()
 
     def progress(name: str, fraction: float) -> None:
@@ -164,9 +178,9 @@ def test_ctrl_c_keeps_what_was_measured(case: Callable[..., Case]) -> None:
     from benchbench.worker import Interrupted
 
     with pytest.raises(Interrupted):
-        run(case(), ["latency"], BudgetSettings(seconds=600.0), progress, received.append)
-    (latency,) = (item for item in received if isinstance(item, Measurement))
-    assert latency.metric == "latency"
+        work = Work((case(),), ("latency",), BudgetSettings(seconds=600.0, min_samples=10**9))
+        run(work, progress, lambda _, result: received.append(result))
+    (latency,) = (item for item in received if getattr(item, "metric", "") == "latency")
     assert latency.flat
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -115,20 +115,31 @@ def latency_distribution(record: Record) -> Figure:
     figure, (upper, lower) = _figures(record, "latency distribution", rows=2, height=6.0)
     near, beyond = _without_far_outliers(times)
     upper.hist(near, bins="auto" if len(near) > 20 else 10, color=COLOURS[4])
-    upper.axvline(scale * latency.value, color=COLOURS[0], label=f"median {si(latency.value, 's')}")
+    upper.axvline(scale * latency.value, color=COLOURS[0], label=f"value {si(latency.value, 's')}")
     if latency.interval is not None:
         low, high = scale * latency.interval.low, scale * latency.interval.high
-        upper.axvspan(low, high, color=COLOURS[0], alpha=0.2, label="95 % interval, this process")
+        over = f"95 % interval over {len(latency.samples)} processes"
+        upper.axvspan(low, high, color=COLOURS[0], alpha=0.2, label=over)
     upper.set_xlabel(f"latency ({unit})" + (f", {beyond} slower ones not drawn" if beyond else ""))
     upper.set_ylabel("samples")
     upper.legend(fontsize="small")
-    lower.plot(range(1, len(times) + 1), times, ".", color=COLOURS[0], markersize=3)
+    for number, (places, process) in enumerate(_in_order(latency.samples)):
+        colour = COLOURS[number % 2]  # enough to tell a process from the next
+        lower.plot(places, [scale * time for time in process], ".", color=colour, markersize=3)
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    lower.set_xlabel("sample, in order")
+    lower.set_xlabel("sample, in order; a colour for each process in turn")
     lower.set_ylabel(f"latency ({unit})")
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
     return figure
+
+
+def _in_order(samples: Sequence[Sequence[float]]) -> Iterator[tuple[range, Sequence[float]]]:
+    """The samples of each process, and their places among those of all."""
+    begin = 1
+    for process in samples:
+        yield range(begin, begin + len(process)), process
+        begin += len(process)
 
 
 def _without_far_outliers(times: Sequence[float]) -> tuple[list[float], int]:

@@ -1,10 +1,11 @@
-"""Latency with a clock that the test turns: a call of known length gives that length."""
+"""Latency with a clock that the test turns: calls of known length give that length."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -12,81 +13,207 @@ from benchbench.cases import Case
 from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement
 from benchbench.profilers import latency as module
+from benchbench.profilers import stopwatch, warm_up
 from benchbench.runtimes.eager import Running
 
 
 @dataclass
 class World:
-    """A clock, and a network whose calls take the given seconds, the last one for ever."""
+    """A clock, and networks whose n-th calls take the given seconds, the last one for ever."""
 
-    durations: list[float]
+    durations: dict[str, list[float]]
     now: float = 1000.0
-    calls: int = 0
-    synchronised_at: list[float] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)  # who was called
+    copies: list[str] = field(default_factory=list)  # who was copied
+    copyable: bool = True
+    parts: dict[str, float] = field(default_factory=dict)
 
-    def call(self) -> None:
-        self.now += self.durations[min(self.calls, len(self.durations) - 1)]
-        self.calls += 1
+    def call(self, name: str) -> None:
+        seconds = self.durations[name]
+        calls = self.order.count(name) if len(seconds) > 1 else 0
+        self.now += seconds[min(calls, len(seconds) - 1)]
+        self.order.append(name)
 
-    def prepare(self, case: Case) -> Running:
+    def probe(self) -> None:
+        self.now += 0.002
+
+    def part(self, name: str) -> Callable[[], None]:
+        def work() -> None:
+            self.now += self.parts[name]
+
+        return work
+
+    def prepare(self, case: Case, *, calibrated: bool = True) -> Any:
         self.now += 0.25  # building
-        return Running(self.call, lambda: self.synchronised_at.append(self.now))
+        return Prepared(self, case.name)
 
 
-def measured(
-    world: World,
-    case: Case,
-    monkeypatch: pytest.MonkeyPatch,
-    budget: BudgetSettings,
-    beat: Callable[[float], bool] = lambda _: True,
-) -> Measurement:
-    monkeypatch.setattr(module, "prepare", world.prepare)
-    monkeypatch.setattr(module, "perf_counter", lambda: world.now)
-    monkeypatch.setattr(module, "perf_counter_ns", lambda: round(world.now * 1e9))
-    (found,) = module.latency(case, budget, beat)
-    return found
+@dataclass
+class Prepared:
+    world: World
+    name: str
+
+    def running(self) -> Running:
+        parts = {name: self.world.part(name) for name in self.world.parts}
+        return Running(lambda: self.world.call(self.name), lambda: None, parts)
+
+    def copied(self) -> Running:
+        if not self.world.copyable:
+            raise TypeError("not to be copied")
+        self.world.copies.append(self.name)
+        return self.running()
 
 
-BUDGET = BudgetSettings(seconds=1.0, warm_up_seconds=0.5, min_samples=10)
+Measure = Callable[..., list[dict[str, Measurement]]]
+BUDGET = BudgetSettings(
+    seconds=1.0, warm_up_seconds=0.5, warm_up_limit_seconds=5.0, min_samples=10
+)
 
 
-def test_a_call_of_20_ms(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World([0.9, 0.05, 0.02])  # a cold first call, a slow second
-    found = measured(world, case(), monkeypatch, BUDGET)
-    assert found.details["build_seconds"] == pytest.approx(0.25)
-    assert found.details["first_call_seconds"] == pytest.approx(0.9)
-    warm_up = found.details["warm_up_seconds"]
-    assert warm_up[0] == pytest.approx(0.05)
-    assert 0.5 <= sum(warm_up) < 0.53
-    samples = len(found.flat)
-    assert samples in (50, 51)  # one second of them, in floating point
-    assert found.flat == pytest.approx([0.02] * samples)
-    assert found.value == pytest.approx(0.02)
-    assert found.details["calls_per_sample"] == 1
-    assert len(world.synchronised_at) == 2 * (1 + len(warm_up) + samples)  # around every sample
+@pytest.fixture
+def measure(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> Measure:
+    """What latency finds of networks in a made-up world: by case, by metric."""
+
+    def run(
+        world: World,
+        budget: BudgetSettings = BUDGET,
+        beat: Callable[[float], bool] = lambda _: True,
+        number: int = 0,
+        **changes: Any,
+    ) -> list[dict[str, Measurement]]:
+        monkeypatch.setattr(module, "prepare", world.prepare)
+        monkeypatch.setattr(module, "control_probe", lambda _: world.probe)
+        monkeypatch.setattr(module, "_activations", lambda _: {"problems": []})
+        for clock in (module, warm_up):
+            monkeypatch.setattr(clock, "perf_counter", lambda: world.now)
+        monkeypatch.setattr(stopwatch, "perf_counter_ns", lambda: round(world.now * 1e9))
+        monkeypatch.setattr(stopwatch, "SCHEDULE", "/nonexistent")
+        for user in (module, warm_up):
+            monkeypatch.setattr(user, "timer_cost", lambda: 50e-9)
+        monkeypatch.setattr(module, "clock_resolution", lambda: 1e-9)
+        cases = [case(name=name, **changes) for name in world.durations]
+        found: list[dict[str, Measurement]] = [{} for _ in cases]
+        for index, measurement in module.latency(cases, budget, beat, number):
+            found[index][measurement.metric] = measurement
+        return found
+
+    return run
 
 
-def test_short_calls_are_timed_several_at_a_time(
-    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+def details(found: dict[str, Measurement]) -> dict[str, Any]:
+    (process,) = found["latency"].processes
+    return dict(process)
+
+
+def test_a_call_of_20_ms(measure: Measure) -> None:
+    """The first call and the time to build stand apart, and no wait is made of it."""
+    (found,) = measure(World({"a": [0.9, 0.05, 0.02]}))
+    assert found["build_time"].flat == pytest.approx([0.25])
+    assert found["cold_start"].flat == pytest.approx([0.9])
+    latency = found["latency"]
+    assert set(latency.flat) == {pytest.approx(0.02)}
+    known = details(found)
+    assert known["calls_per_sample"] == 1
+    assert known["block_samples"] == [1] * len(latency.flat)  # a block is 10 ms at least
+    assert sum(known["epoch_rounds"]) == len(known["block_samples"]) == len(known["probe"])
+    assert set(known["probe"]) == {pytest.approx(0.002)}
+    assert set(known["waited_ns"]) == {0}
+
+
+def test_it_stops_when_it_is_precise_and_says_so(measure: Measure) -> None:
+    """Equal samples have an interval of no width; but never before four epochs."""
+    (found,) = measure(World({"a": [0.02]}))
+    assert details(found)["stopped"] == "precise"
+    assert len(details(found)["epoch_rounds"]) == module.FEWEST_EPOCHS
+
+
+def test_it_stops_at_the_budget_and_says_so(measure: Measure) -> None:
+    """Calls of 10 to 30 ms in turn are never precise within a second."""
+    (found,) = measure(World({"a": [0.01, 0.03] * 500}))
+    assert details(found)["stopped"] == "budget"
+    assert 0.9 < sum(found["latency"].flat) < 1.3
+
+
+def test_short_calls_are_timed_several_at_a_time(measure: Measure) -> None:
+    """At least 1 ms a sample: ten of 0.1 ms; and ten samples or so make a block of 10 ms."""
+    (found,) = measure(World({"a": [1e-4]}))
+    assert details(found)["calls_per_sample"] == 10
+    assert found["latency"].value == pytest.approx(1e-4)
+    assert set(details(found)["block_samples"]) <= {10, 11}
+
+
+def test_slow_networks_get_the_fewest_samples_all_the_same(measure: Measure) -> None:
+    (found,) = measure(World({"a": [3.0]}))
+    assert len(found["latency"].flat) == 10
+    known = details(found)
+    assert known["stopped"] == "budget"
+    assert known["warm_up"]["calls"] == 3
+    assert known["warm_up"]["steady"] is False
+
+
+def test_a_warm_up_goes_on_until_calls_are_even(measure: Measure) -> None:
+    """60 calls that get shorter, then equal ones: 40 of these are two windows that agree."""
+    falling = [0.05 * 0.97**step for step in range(60)]
+    (found,) = measure(World({"a": [0.1, *falling, 0.008]}))
+    assert details(found)["warm_up"]["steady"] is True
+    assert 60 < details(found)["warm_up"]["calls"] <= 101
+
+
+def test_no_outlier_is_dropped(measure: Measure) -> None:
+    (found,) = measure(World({"a": [0.02] * 60 + [7.0] + [0.02] * 10}))
+    assert max(found["latency"].flat) == pytest.approx(7.0)
+
+
+def test_networks_take_turns_in_balanced_orders(measure: Measure) -> None:
+    """Each stands at each place equally often, and so do their copies."""
+    world = World({"a": [0.02], "b": [0.03], "c": [0.04], "d": [0.05]})
+    found = measure(world, BudgetSettings(seconds=4.0, warm_up_seconds=0.0, min_samples=64))
+    assert [each["latency"].value for each in found] == pytest.approx([0.02, 0.03, 0.04, 0.05])
+    rounds = [details(each)["epoch_rounds"] for each in found]
+    assert rounds[0] == rounds[1] == rounds[2] == rounds[3]
+    assert "build_time" not in found[0]  # of several in a process it would be the others' too
+    copies = [world.copies[i : i + 4] for i in range(0, len(world.copies), 4)]
+    assert all(set(copy) == set("abcd") for copy in copies)
+    places = [[copy[place] for copy in copies[:4]] for place in range(4)]
+    assert all(sorted(place) == list("abcd") for place in places)
+
+
+def test_processes_begin_with_different_orders(measure: Measure) -> None:
+    worlds = [World({"a": [0.02], "b": [0.03]}) for _ in range(2)]
+    for number, world in enumerate(worlds):
+        measure(world, number=number)
+    assert worlds[0].copies[:2] == worlds[1].copies[1::-1]
+
+
+def test_what_cannot_be_copied_is_measured_where_it_is(measure: Measure) -> None:
+    (found,) = measure(World({"a": [0.02]}, copyable=False))
+    assert found["latency"].value == pytest.approx(0.02)
+    assert details(found)["copied"] is False
+
+
+def test_parts_of_a_step_are_timed_apart(measure: Measure) -> None:
+    parts = {"forward": 0.01, "backward": 0.02, "optimiser_step": 0.005}
+    (found,) = measure(World({"a": [0.04]}, parts=parts))
+    assert found["latency"].value == pytest.approx(0.04)
+    assert {name: found[f"{name}_time"].value for name in parts} == pytest.approx(parts)
+    assert len(found["forward_time"].flat) >= BUDGET.min_samples
+
+
+def test_a_cold_cache_is_made_before_every_call_and_not_timed(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At least 1 ms a sample: ten of 0.1 ms."""
-    found = measured(World([1e-4]), case(), monkeypatch, BUDGET)
-    assert found.details["calls_per_sample"] == 10
-    assert found.value == pytest.approx(1e-4)
-    assert len(found.flat) == pytest.approx(1000, abs=1)
+    world = World({"a": [0.02]})
+    evictions: list[int] = []
 
+    def evict() -> None:
+        world.now += 0.1
+        evictions.append(len(world.order))
 
-def test_slow_networks_get_the_fewest_samples_all_the_same(
-    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = measured(World([3.0]), case(), monkeypatch, BUDGET)
-    assert len(found.flat) == 10
-    assert len(found.details["warm_up_seconds"]) == 3
-
-
-def test_no_outlier_is_dropped(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
-    found = measured(World([0.1] * 8 + [7.0]), case(), monkeypatch, BUDGET)
-    assert max(found.flat) == pytest.approx(7.0)
+    monkeypatch.setattr(module, "evictor", lambda _: (evict, 960))
+    (found,) = measure(world, cache="cold")
+    assert set(found["latency"].flat) == {pytest.approx(0.02)}
+    assert len(evictions) == len(found["latency"].flat)
+    assert details(found)["evicted_bytes"] == 960
 
 
 def beats(count: int) -> Callable[[float], bool]:
@@ -95,24 +222,20 @@ def beats(count: int) -> Callable[[float], bool]:
     return lambda _: next(answers, False)
 
 
-def test_stopped_early_it_yields_what_it_has(
-    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = measured(World([0.2]), case(), monkeypatch, BUDGET, beats(3 + 4))
-    assert found.flat == pytest.approx([0.2] * 4)
+def test_stopped_early_it_yields_what_it_has(measure: Measure) -> None:
+    """Five beats of the warm-up, then four rounds."""
+    (found,) = measure(World({"a": [0.2]}), BudgetSettings(warm_up_limit_seconds=0.5), beats(5))
+    assert details(found)["stopped"] == "interrupted"
+    assert 0 < len(found["latency"].flat) <= 4
 
 
-def test_stopped_in_the_warm_up_it_is_absent_and_not_zero(
-    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = measured(World([0.2]), case(), monkeypatch, BUDGET, beats(1))
-    assert found.value is None
-    assert "interrupted" in str(found.reason)
+def test_stopped_in_the_warm_up_it_is_absent_and_not_zero(measure: Measure) -> None:
+    (found,) = measure(World({"a": [0.2]}), BUDGET, beats(1))
+    assert found["latency"].value is None
+    assert "interrupted" in str(found["latency"].reason)
 
 
-def test_garbage_is_collected_again_afterwards(
-    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    measured(World([0.2]), case(), monkeypatch, BUDGET)
+def test_garbage_is_collected_again_afterwards(measure: Measure) -> None:
+    measure(World({"a": [0.2]}))
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0

@@ -10,7 +10,7 @@ import pytest
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement
-from benchbench.worker import run
+from benchbench.worker import Work, run
 
 MODULE = """
 import time
@@ -37,12 +37,12 @@ def test_peak_is_weights_and_what_a_call_needs(
     monkeypatch.syspath_prepend(tmp_path)
     received: list[Measurement] = []
 
-    def receive(result: object) -> None:
+    def receive(_: int, result: object) -> None:
         if isinstance(result, Measurement):
             received.append(result)
 
     large = case(target="large.Large", resolution=1)
-    run(large, ["memory"], BudgetSettings(), lambda *_: None, receive)
+    run(Work((large,), ("memory",), BudgetSettings()), lambda *_: None, receive)
     found = {m.metric: m for m in received}
     expected = (64 + 128) * 2**20
     for metric in ("peak_memory", "peak_memory_kernel"):

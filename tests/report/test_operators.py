@@ -15,7 +15,8 @@ from rich.text import Text
 from benchbench.cases import Case
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement, exact
-from benchbench.records import Record, record
+from benchbench.records import Record
+from made import record
 from benchbench.report.operators import operator_tables, operators_document, short
 
 GPU_KERNEL = "void at::native::(anonymous namespace)::depthwise_kernel<float, 3>(float*, int)"

@@ -16,7 +16,8 @@ from benchbench.cases import Case
 from benchbench.experiments.accuracy import judge
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement, absent, exact
-from benchbench.records import Record, record
+from benchbench.records import Record
+from made import record
 from benchbench.report.documents import (
     accuracy_document,
     accuracy_row,
@@ -75,8 +76,7 @@ most expensive layers (3 of 3, by multiply-adds)
  stages.0.dw  depthwise 3x3  2x8x32x32    1.000 M  25.0 %  1.000 kB  25.0 %
  stem.norm    batch_norm     2x8x32x32      0.000   0.0 %   0.000 B   0.0 %
 
-quality none: latency comes from one process: its interval leaves out what changes between \
-processes, which is up to tenfold more
+quality D: latency comes from one process; budget=standard takes 5
 record  R1
 folder  results/runs/x
 repeat  python -m benchbench model=tiny

@@ -1,0 +1,201 @@
+"""What is run in which process, and what is kept when one of them does not end; nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from benchbench import measure as module
+from benchbench import recording
+from benchbench.cases import Case
+from benchbench.config import BudgetSettings, ProfilerSettings, Settings, TaskSettings
+from benchbench.errors import UserError
+from benchbench.jobs import Job
+from benchbench.measure import Measured, measure
+from benchbench.measurements import Measurement
+from benchbench.store import Store
+from benchbench.worker import Interrupted, Work
+
+BUDGET = BudgetSettings(processes=3)
+VALUES = {
+    "latency": 0.02,
+    "memory": 1e6,
+    "roofs": 1e9,
+    "fvcore": 5.0,
+    "operators": 0.1,
+    "energy": 3.0,
+    "device_time": 0.01,
+}
+NAMES = {"memory": "peak_memory", "roofs": "launch_cost", "fvcore": "flops_fvcore"}
+NAMES |= {"operators": "operator_time"}
+
+
+@pytest.fixture
+def works(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Work]]:
+    """The processes that would have been started; each answers with a value a profiler."""
+    started: list[Work] = []
+
+    def run(work: Work, progress: Any, received: Callable[[int, Any], None]) -> None:
+        started.append(work)
+        for index in range(len(work.cases)):
+            received(index, {"torch": {"threads": 1}})
+            for name in work.profilers:
+                metric = NAMES.get(name, name)
+                received(index, Measurement(metric, samples=((VALUES[name],),)))
+
+    monkeypatch.setattr(module, "run", run)
+    yield started
+
+
+def quiet(*_: object) -> None:
+    """No progress bar."""
+
+
+def test_replicates_take_turns_and_the_rest_is_done_once(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    wanted = ProfilerSettings(latency=True, memory=True, fvcore=True, roofs=True)
+    (found,) = measure([case()], wanted, BUDGET, quiet)
+    assert [(work.number, *work.profilers) for work in works] == [
+        *((0, "latency"), (0, "memory"), (0, "roofs"), (0, "fvcore")),
+        *((1, "latency"), (1, "memory"), (2, "latency"), (2, "memory")),
+    ]
+    by_name = {measurement.metric: measurement for measurement in found.measurements}
+    assert by_name["latency"].samples == ((0.02,),) * 3
+    assert len(by_name["flops_fvcore"].samples) == 1
+    assert found.unfinished is None
+
+
+def test_networks_that_take_turns_share_their_processes_and_others_do_not(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    cases = [case(name="a"), case(name="b")]
+    wanted = ProfilerSettings(latency=True, memory=True, roofs=True)
+    measure(cases, wanted, BudgetSettings(processes=1), quiet)
+    assert [(work.names, *work.profilers) for work in works] == [
+        ("a, b", "latency"),
+        ("a", "memory"),
+        ("b", "memory"),
+        ("a", "roofs"),  # of the machine, whatever runs on it
+    ]
+
+
+def test_counts_need_no_process_and_wait_for_nobody(
+    case: Callable[..., Case], works: list[Work], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "machine_lock", None)  # would fail if it were asked for
+    (found,) = measure([case()], ProfilerSettings(complexity=True), BUDGET, quiet)
+    assert not works
+    assert found.layers
+
+
+def test_after_every_process_it_is_told_what_is_known(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    told: list[tuple[int, str | None]] = []
+
+    def kept(found: Sequence[Measured]) -> None:
+        (latency,) = found[0].measurements
+        told.append((len(latency.samples), found[0].unfinished))
+
+    measure([case()], ProfilerSettings(latency=True), BUDGET, quiet, kept)
+    assert told == [(1, "1 of 3 processes"), (2, "2 of 3 processes"), (3, None)]
+
+
+def test_roofs_that_are_known_are_not_measured_again(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def lend(measured: Measured) -> list[Measurement]:
+        asked.append(dict(measured.environment))
+        return [Measurement("launch_cost", samples=((2e-6,),))]
+
+    wanted = ProfilerSettings(latency=True, roofs=True)
+    (found,) = measure([case()], wanted, BUDGET, quiet, lend=lend)
+    assert "roofs" not in {name for work in works for name in work.profilers}
+    assert {m.metric for m in found.measurements} == {"latency", "launch_cost"}
+    assert asked[0]["torch"] == {"threads": 1}  # the fingerprint is whole by then
+
+
+def test_launch_bound_follows_from_each_process(case: Callable[..., Case]) -> None:
+    """20 and 30 ms of latency over 10 ms of kernels; joined from two processes."""
+    measured = Measured(case(), {})
+    for latency in (0.02, 0.03):
+        measured.receive(Measurement("latency", samples=((latency,),)))
+        measured.receive(Measurement("graph_time", samples=((0.01,),)))
+    (found,) = (m for m in measured.measurements if m.metric == "launch_bound")
+    assert found.samples == ((pytest.approx(2.0),), (pytest.approx(3.0),))
+
+
+def settings() -> Settings:
+    return Settings(task=TaskSettings("profile"), budget=BUDGET)
+
+
+LATENCY = ProfilerSettings(latency=True)
+
+
+def test_a_record_holds_every_process_in_its_place(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    (record,), interrupted = recording.recorded([case()], LATENCY, settings(), Job("x", "x"))
+    assert not interrupted
+    (stored,) = Store(settings().store.url).records()
+    assert stored == record
+    assert len(stored["latency"].samples) == 3
+
+
+@pytest.mark.parametrize("ends", [UserError("the measuring process was killed"), Interrupted()])
+def test_a_process_that_does_not_end_loses_nothing_of_the_others(
+    case: Callable[..., Case],
+    works: list[Work],
+    monkeypatch: pytest.MonkeyPatch,
+    ends: Exception,
+) -> None:
+    answer = module.run
+
+    def third_one_ends(work: Work, progress: Any, received: Any) -> None:
+        if work.number == 2:
+            raise ends
+        answer(work, progress, received)
+
+    monkeypatch.setattr(module, "run", third_one_ends)
+    reasons = "unfinished: this is known after 2 of 3 processes"
+    if isinstance(ends, UserError):
+        with pytest.raises(UserError, match="was killed; kept until then: 2"):
+            recording.recorded([case()], LATENCY, settings(), Job("x", "x"))
+    else:
+        (_,), interrupted = recording.recorded([case()], LATENCY, settings(), Job("x", "x"))
+        assert interrupted
+    (stored,) = Store(settings().store.url).records()
+    assert len(stored["latency"].samples) == 2
+    assert reasons in stored.quality.reasons
+
+
+def test_a_store_that_fills_up_keeps_what_it_had(
+    case: Callable[..., Case], works: list[Work], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, times = Store.put, iter(range(10))
+
+    def fails_at_the_third(store: Store, record: Any) -> None:
+        if next(times) == 2:
+            raise UserError("store.url=...: database or disk is full")
+        put(store, record)
+
+    monkeypatch.setattr(Store, "put", fails_at_the_third)
+    with pytest.raises(UserError, match="disk is full; kept until then"):
+        recording.recorded([case()], LATENCY, settings(), Job("x", "x"))
+    (stored,) = Store(settings().store.url).records()
+    assert len(stored["latency"].samples) == 2
+
+
+def test_cases_that_took_turns_share_a_session(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    cases = [case(name="a"), case(name="b")]
+    records, _ = recording.recorded(cases, LATENCY, settings(), Job("x", "x"))
+    assert records[0].session == records[1].session is not None
+    (alone,), _ = recording.recorded(cases[:1], LATENCY, settings(), Job("x", "x"))
+    assert alone.session is None
