@@ -110,7 +110,9 @@ def stored(name: str, url: str) -> list[Record]:
 
 
 def _read(path: Path, key: str) -> Iterator[Entry]:
-    if path.open("rb").read(len(SQLITE)) == SQLITE:
+    with path.open("rb") as file:
+        is_database = file.read(len(SQLITE)) == SQLITE
+    if is_database:
         store = Store(f"sqlite:///{path}")
         try:
             yield from map(from_record, store.records())
@@ -130,5 +132,8 @@ def _documents(text: str) -> list[Mapping[str, Any]]:
     try:
         whole = json.loads(text)
     except ValueError:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.splitlines() if line.strip()]
+        if not lines:
+            raise ValueError("it is empty") from None
+        return [json.loads(line) for line in lines]
     return whole if isinstance(whole, list) else [whole]

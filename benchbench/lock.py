@@ -29,7 +29,7 @@ LONGEST_NOTE = 300  # bytes
 
 @contextmanager
 def machine_lock(
-    device: str, waiting: Callable[[str], None], folders: Sequence[Path] = FOLDERS
+    device: str, waiting: Callable[[str], None], folders: Sequence[Path] | None = None
 ) -> Iterator[str | None]:
     """Hold `device` ("cpu", or a GPU's UUID or index) for oneself; not to be nested.
 
@@ -40,10 +40,8 @@ def machine_lock(
     /dev/shm do not see each other.
     """
     descriptor, problem = None, None
-    named = os.environ.get(VARIABLE)
-    folders = (Path(named),) if named else folders
     try:
-        descriptor = _acquire(_file(device, folders), waiting)
+        descriptor = _acquire(_file(device, folders or _folders()), waiting)
     except OSError as error:
         problem = f"others may measure at the same time: no lock for {device} ({error})"
     try:
@@ -53,6 +51,12 @@ def machine_lock(
             with suppress(OSError):
                 os.ftruncate(descriptor, 0)
             os.close(descriptor)
+
+
+def _folders() -> Sequence[Path]:
+    """Where the locks are: as the user says, else where every user of the machine looks."""
+    named = os.environ.get(VARIABLE)
+    return (Path(named),) if named else FOLDERS
 
 
 def _file(device: str, folders: Sequence[Path]) -> Path:

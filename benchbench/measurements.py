@@ -30,7 +30,7 @@ def _flat(samples: Sequence[Sequence[Number]]) -> list[Number]:
 
 
 def _medians(samples: Sequence[Sequence[Number]]) -> list[Number]:
-    return [median(process) for process in samples]
+    return [median(process) for process in samples if process]
 
 
 def _centre(samples: Sequence[Sequence[Number]]) -> Number:
@@ -80,7 +80,7 @@ class Measurement:
 
     @property
     def medians(self) -> tuple[Number, ...]:
-        """The median of each process."""
+        """The median of each process that has samples."""
         return tuple(_medians(self.samples))
 
     @property

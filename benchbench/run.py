@@ -16,7 +16,6 @@ from benchbench.errors import NoEvidence, UserError
 from benchbench.jobs import NO_EVIDENCE, Job, Result
 from benchbench.tasks import TASKS
 
-
 # What would otherwise be typed in vain.
 ONLY_READ_BY = {
     "labels": "accuracy",

@@ -33,7 +33,9 @@ def _empty_folder(
     Its lock is its own as well: tests that run at the same time do not measure anything.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BENCHBENCH_LOCKS", str(tmp_path_factory.mktemp("locks")))
+    locks = tmp_path_factory.mktemp("locks")
+    locks.chmod(0o777)
+    monkeypatch.setenv("BENCHBENCH_LOCKS", str(locks))
 
 
 class Finished(NamedTuple):

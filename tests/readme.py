@@ -21,15 +21,13 @@ NETWORKS = (
     *("mnasnet_a1", "efficientnet_b0", "mobilenet_v1", "resnet50"),
 )
 # Commands whose output is the same everywhere; README shows it as it is printed.
-COMMANDS = (
-    "python -m benchbench model=eficientnet_b0",
-)
+COMMANDS = ("python -m benchbench model=eficientnet_b0",)
 
 
 def networks() -> str:
     """The canonical networks, lightest first, in six currencies."""
     lines = [
-        "| network | parameters | multiply-adds | launches | memory access, ops | fused | latency |",
+        "| network | parameters | multiply-adds | launches | bytes, ops | fused | latency |",
         "| --- | --: | --: | --: | --: | --: | --: |",
     ]
     ranked = json.loads(RANKING.read_text(encoding="utf-8"))["ranking"]

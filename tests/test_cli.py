@@ -289,7 +289,10 @@ def test_rank_selftest_and_compare_from_the_shell(shell: Shell) -> None:
         *("tag=both", *brief),
     )
     assert ranked.code == 0, ranked.err
-    assert [row["model"] for row in ranked.document["ranking"]] == ["mobilenet_v3_small", "resnet18"]
+    assert [row["model"] for row in ranked.document["ranking"]] == [
+        "mobilenet_v3_small",
+        "resnet18",
+    ]
     again = shell("task=rank", "records=both", "output=json")
     assert again.document["pairs"] == ranked.document["pairs"]
     itself = shell("task=compare", "baseline=both", "candidate=both", "output=json")

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+from fake_gpu import FakePrepared
+from made import record
 
 from benchbench import environment as environment_module
 from benchbench.cases import Case
@@ -22,8 +24,6 @@ from benchbench.environment import (
     torch_environment,
 )
 from benchbench.profilers import memory as memory_profiler
-from fake_gpu import FakePrepared
-from made import record
 from benchbench.runtimes.eager import Running
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ NAMES |= {"operators": "operator_time"}
 
 
 @pytest.fixture
-def works(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Work]]:
+def works(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
     """The processes that would have been started; each answers with a value a profiler."""
     started: list[Work] = []
 
@@ -46,7 +46,7 @@ def works(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Work]]:
                 received(index, Measurement(metric, samples=((VALUES[name],),)))
 
     monkeypatch.setattr(module, "run", run)
-    yield started
+    return started
 
 
 def quiet(*_: object) -> None:

@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
+from made import record
 
 from benchbench.cases import Case
 from benchbench.environment import fingerprint, machine_environment
@@ -16,7 +17,6 @@ from benchbench.measure import Measured
 from benchbench.measurements import Measurement, absent, exact
 from benchbench.profilers.complexity import complexity
 from benchbench.records import Quality, Record, from_dict
-from made import record
 
 
 @pytest.fixture

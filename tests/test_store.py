@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made import record
 
 from benchbench.cases import Case
 from benchbench.environment import machine_environment
@@ -20,7 +21,6 @@ from benchbench.measure import Measured
 from benchbench.measurements import absent
 from benchbench.profilers.complexity import complexity
 from benchbench.records import Record
-from made import record
 from benchbench.store import Store
 
 URL = "sqlite:///results/benchbench.sqlite"

@@ -177,8 +177,8 @@ def test_ctrl_c_keeps_what_was_measured(case: Callable[..., Case]) -> None:
 
     from benchbench.worker import Interrupted
 
+    work = Work((case(),), ("latency",), BudgetSettings(seconds=600.0, min_samples=10**9))
     with pytest.raises(Interrupted):
-        work = Work((case(),), ("latency",), BudgetSettings(seconds=600.0, min_samples=10**9))
         run(work, progress, lambda _, result: received.append(result))
     (latency,) = (item for item in received if getattr(item, "metric", "") == "latency")
     assert latency.flat

@@ -19,6 +19,8 @@ JUDGED = (
     *("device_time", "graph_time", "peak_memory", "energy"),
 )
 TIMED = tuple(name for name in JUDGED if METRICS[name].unit == "s")
+NOISE_MULTIPLE = 4  # with 5 processes a side, half the width of an interval is 2.1 spreads
+WIDEST_SAME = 0.1
 PROBE_DRIFT = 0.05  # of fixed work: worth a remark
 SESSIONS_TO_CONFIRM = 2
 WORST = "D"
@@ -77,9 +79,9 @@ def judge(
     """Every metric of every case that the baseline has.
 
     `theta` is the least change that counts as one in this machine's selftest. What was measured
-    apart also differs by what the machine did meanwhile: at least twice the spread between
-    processes counts as none, and the control probe's drift on top of it. Worse must recur in a
-    second session before it is confirmed.
+    apart also differs by what the machine did meanwhile: four times the spread between processes,
+    twice for each side, counts as none, and the control probe's drift on top of it. Where that is
+    over 10 %, nothing is called the same. Worse must recur in a second session to be confirmed.
     """
     before, after = _by_case(baseline), _by_case(candidate)
     rows: list[Row] = []
@@ -179,7 +181,9 @@ def _verdict(before: Sequence[Entry], after: Sequence[Entry], name: str, theta: 
     spreads = [variance(logs) for logs in (old, new) if len(logs) > 1]
     noise = max(spreads, default=0.0) ** 0.5
     drift = abs(_drift(before, after)) if METRICS[name].unit == "s" else 0.0
-    return apart(old, new, theta=max(theta, 2 * noise) + drift)
+    verdict = apart(old, new, theta=max(theta, NOISE_MULTIPLE * noise) + drift)
+    too_wide = verdict.answer == Answer.SAME and verdict.theta > WIDEST_SAME
+    return verdict._replace(answer=Answer.AMBIGUOUS) if too_wide else verdict
 
 
 def _drift(before: Sequence[Entry], after: Sequence[Entry]) -> float:

@@ -40,7 +40,7 @@ def compare_tables(
     same = [row for row in result.rows if row.answer == UNCHANGED]
     lines = [f"{len(same)} counts are the same to the unit"] if same else []
     if any(row.verdict for row in result.rows):
-        lines += [f"threshold: {source}, at least twice the spread between processes"]
+        lines += [f"threshold: {source}; at least four times the spread between processes"]
     if result.new:
         lines += [f"only the candidate has {', '.join(result.new)}"]
     lines += [CONCLUSIONS[result.exit_code]]

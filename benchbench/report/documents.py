@@ -77,8 +77,10 @@ def _spread(measurement: Measurement) -> dict[str, Any]:
         "ci": None if interval is None else [interval.low, interval.high],
         "samples": len(measurement.flat),
         "processes": len(measurement.samples),
-        "medians": list(measurement.medians),
     }
+    if METRICS[measurement.metric].estimator == "proportion":
+        return found
+    found["medians"] = list(measurement.medians)
     if len(measurement.flat) > len(measurement.samples):
         low, _, high = quantiles(measurement.flat, n=4, method="inclusive")
         found |= {"min": min(measurement.flat), "iqr": high - low}

@@ -18,6 +18,7 @@ from benchbench.statistics.ranking import Tau
 from benchbench.statistics.verdicts import Verdict
 
 MATRIX_LIMIT = 12  # networks: a wider matrix does not fit a terminal
+LEGEND = "the row is > slower than the column, < faster, = the same; ? ambiguous\n"
 SIGNS = {"FASTER": "<", "SLOWER": ">", "SAME": "=", "AMBIGUOUS": "?"}
 
 
@@ -30,7 +31,7 @@ def rank_tables(result: Ranking, source: str) -> list[RenderableType]:
         _ranking(result),
     ]
     if 2 < len(result.entries) <= MATRIX_LIMIT:
-        parts.append(_matrix(result))
+        parts += [_matrix(result), Text(LEGEND)]
     parts.append(_correlations(result))
     parts.append(Text(_explanation(result, source)))
     return [*parts, *closing_lines([entry.record for entry in result.entries])]
@@ -81,7 +82,7 @@ def ends(low: float | None, high: float | None, spec: str) -> str:
 
 
 def _matrix(result: Ranking) -> Table:
-    table = plain_table("every pair: is the network of the row slower than that of the column?")
+    table = plain_table("every pair")
     table.add_column("", overflow="fold")
     names = [entry.record.case.name for entry in result.entries]
     signs: dict[tuple[str, str], str] = {}
@@ -94,14 +95,12 @@ def _matrix(result: Ranking) -> Table:
     for number, row in enumerate(names, start=1):
         cells = ("·" if row == column else signs[row, column] for column in names)
         table.add_row(f"{number} {escape(row)}", *cells)
-    table.caption = "> slower, < faster, = the same, ? ambiguous"
-    table.caption_justify = "left"
     return table
 
 
 def _correlations(result: Ranking) -> Table:
-    table = plain_table("does a count tell the order? Kendall's tau with latency")
-    table.add_column("count")
+    table = plain_table("Kendall's tau of latency with")
+    table.add_column("what is counted")
     for heading in ("tau", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, tau in result.correlations.items():

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from benchbench.experiments.selftest import Selftest
+from benchbench.experiments.selftest import NETWORK, Selftest
 from benchbench.metrics import METRICS, show, si
 from benchbench.records import SCHEMA_VERSION, Record
 from benchbench.report.rank import ends, verdict_document
@@ -40,7 +40,7 @@ def _lines(result: Selftest) -> list[tuple[str, str, str]]:
     interval = ends(verdict.low, verdict.high, ".3f")
     effects = ", ".join(f"{100 * e:.1f} % with {n}" for n, e in result.effects.items())
     return [
-        ("a network against itself", f"{verdict.ratio:.3f}", f"{verdict.answer}, {interval}"),
+        (f"{NETWORK} against itself", f"{verdict.ratio:.3f}", f"{verdict.answer}, {interval}"),
         ("noise, in turn", f"{100 * result.noise:.2f} %", "between processes, of the ratio"),
         ("noise, apart", f"{100 * result.noise_apart:.2f} %", "between processes, of the time"),
         ("threshold", f"{100 * result.theta:.2f} %", "a change counts from here on"),

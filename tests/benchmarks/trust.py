@@ -24,6 +24,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 from report import ROOT, Document, Row, child, save_page, table
+from slowed import SIDE
 
 from benchbench.cases import Case, cores
 from benchbench.config import BudgetSettings, ProfilerSettings
@@ -213,14 +214,15 @@ def report() -> None:
         f"{100 * smallest_effect(noise, n, theta):.1f} % with {n}" for n in (3, 5, 10)
     )
     parent = sum(one["parent_cpu_seconds"] for one in quiet) / sum(one["seconds"] for one in quiet)
+    milliseconds = median(m for one in quiet for m in one["milliseconds"])
     lines = [
-        f"{VARIANT}, eager, fp32, batch 1, one pinned thread, "
-        f"{median(m for one in quiet for m in one['milliseconds']):.2f} ms. Seven networks take "
-        f"turns in each of {PROCESSES} fresh processes, {SECONDS} s each: "
+        f"{VARIANT}, eager, fp32, batch 1, one pinned thread, {milliseconds:.2f} ms. Seven "
+        f"networks take turns in each of {PROCESSES} fresh processes, {SECONDS} s each: "
         f"{median(took):.0f} s a process with its start, at most {max(took):.0f} s. Added work: "
-        f"{', '.join(map(str, extra))} products of 64 x 64 matrices before the network, "
-        f"{100 * each:.3f} % each after {100 * first:.2f} % for the first. Noise {100 * noise:.2f} % between processes, so a difference "
-        f"counts from theta = {100 * theta:.2f} % on; verdicts are of 99 % intervals.",
+        f"{', '.join(map(str, extra))} products of {SIDE} x {SIDE} matrices before the network, "
+        f"{100 * each:.3f} % each after {100 * first:.2f} % for the first. Noise "
+        f"{100 * noise:.2f} % between processes, so a difference counts from theta = "
+        f"{100 * theta:.2f} % on; verdicts are of 99 % intervals.",
         "",
     ]
     for busy, sessions in document["sessions"].items():

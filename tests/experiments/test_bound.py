@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from made import record
 
 from benchbench.cases import Case
 from benchbench.experiments.bound import (
@@ -21,7 +22,6 @@ from benchbench.experiments.bound import (
 from benchbench.measure import Measured
 from benchbench.measurements import Measurement, absent, exact
 from benchbench.records import Record
-from made import record
 
 ROOFS = Roofs(peak_multiply_adds=1000.0, peak_bandwidth=100.0)
 # 500 multiply-adds take 0.5 s and 20 bytes 0.2 s; then 0.1 s and 0.4 s; then memory alone, 0.05 s.

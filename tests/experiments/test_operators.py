@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from made import record
 
 from benchbench.cases import Case
 from benchbench.experiments.operators import OperatorTime, attributed, layer_times, operator_times
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement, exact
 from benchbench.records import Record
-from made import record
 
 LAYERS = (
     Layer("conv", "conv 3x3", (1, 8, 4, 4), 216, 3000, 128, 1, 10, 20, 40),

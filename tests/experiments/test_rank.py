@@ -82,8 +82,9 @@ def test_the_document_and_rows_of_a_ranking(ranked: list[Record]) -> None:
     result = judge(ranked, theta=0.01)
     document = rank_document(result, "no selftest")
     assert document["task"] == "rank"
-    assert [row["model"] for row in document["ranking"]][0] == "fast"
-    pair = next(p for p in document["pairs"] if {p["baseline"], p["candidate"]} == {"fast", "slow"})
+    assert document["ranking"][0]["model"] == "fast"
+    names = {"fast", "slow"}
+    pair = next(p for p in document["pairs"] if {p["baseline"], p["candidate"]} == names)
     assert pair["verdict"] == "SLOWER"
     low, high = pair["ci"]
     assert low <= pair["ratio"] <= high

@@ -65,9 +65,7 @@ class Prepared:
 
 
 Measure = Callable[..., list[dict[str, Measurement]]]
-BUDGET = BudgetSettings(
-    seconds=1.0, warm_up_seconds=0.5, warm_up_limit_seconds=5.0, min_samples=10
-)
+BUDGET = BudgetSettings(seconds=1.0, warm_up_seconds=0.5, warm_up_limit_seconds=5.0, min_samples=10)
 
 
 @pytest.fixture
@@ -111,12 +109,12 @@ def test_a_call_of_20_ms(measure: Measure) -> None:
     assert found["build_time"].flat == pytest.approx([0.25])
     assert found["cold_start"].flat == pytest.approx([0.9])
     latency = found["latency"]
-    assert set(latency.flat) == {pytest.approx(0.02)}
+    assert latency.flat == pytest.approx([0.02] * len(latency.flat))
     known = details(found)
     assert known["calls_per_sample"] == 1
-    assert known["block_samples"] == [1] * len(latency.flat)  # a block is 10 ms at least
+    assert known["block_samples"] == [1] * len(latency.flat)  # a block is 5 ms at least
     assert sum(known["epoch_rounds"]) == len(known["block_samples"]) == len(known["probe"])
-    assert set(known["probe"]) == {pytest.approx(0.002)}
+    assert known["probe"] == pytest.approx([0.002] * len(known["probe"]))
     assert set(known["waited_ns"]) == {0}
 
 
@@ -131,22 +129,22 @@ def test_it_stops_at_the_budget_and_says_so(measure: Measure) -> None:
     """Calls of 10 to 30 ms in turn are never precise within a second."""
     (found,) = measure(World({"a": [0.01, 0.03] * 500}))
     assert details(found)["stopped"] == "budget"
-    assert 0.9 < sum(found["latency"].flat) < 1.3
+    assert 0.5 < sum(found["latency"].flat) < 1.3  # copies and the probe take the rest
 
 
 def test_short_calls_are_timed_several_at_a_time(measure: Measure) -> None:
-    """At least 1 ms a sample: ten of 0.1 ms; and ten samples or so make a block of 10 ms."""
+    """At least 1 ms a sample: ten of 0.1 ms; and five samples or so make a block of 5 ms."""
     (found,) = measure(World({"a": [1e-4]}))
     assert details(found)["calls_per_sample"] == 10
     assert found["latency"].value == pytest.approx(1e-4)
-    assert set(details(found)["block_samples"]) <= {10, 11}
+    assert set(details(found)["block_samples"]) <= {5, 6}
 
 
 def test_slow_networks_get_the_fewest_samples_all_the_same(measure: Measure) -> None:
     (found,) = measure(World({"a": [3.0]}))
     assert len(found["latency"].flat) == 10
     known = details(found)
-    assert known["stopped"] == "budget"
+    assert known["stopped"] == "precise"  # they are all equal
     assert known["warm_up"]["calls"] == 3
     assert known["warm_up"]["steady"] is False
 
@@ -172,17 +170,17 @@ def test_networks_take_turns_in_balanced_orders(measure: Measure) -> None:
     rounds = [details(each)["epoch_rounds"] for each in found]
     assert rounds[0] == rounds[1] == rounds[2] == rounds[3]
     assert "build_time" not in found[0]  # of several in a process it would be the others' too
-    copies = [world.copies[i : i + 4] for i in range(0, len(world.copies), 4)]
-    assert all(set(copy) == set("abcd") for copy in copies)
-    places = [[copy[place] for copy in copies[:4]] for place in range(4)]
-    assert all(sorted(place) == list("abcd") for place in places)
+    copies = ["".join(world.copies[i : i + 4]) for i in range(0, len(world.copies), 4)]
+    assert all(sorted(copy) == list("abcd") for copy in copies)
+    assert all(one == other[::-1] for one, other in zip(copies[::2], copies[1::2], strict=False))
+    assert len({*copies}) > 2
 
 
 def test_processes_begin_with_different_orders(measure: Measure) -> None:
     worlds = [World({"a": [0.02], "b": [0.03]}) for _ in range(2)]
     for number, world in enumerate(worlds):
         measure(world, number=number)
-    assert worlds[0].copies[:2] == worlds[1].copies[1::-1]
+    assert worlds[0].copies[:2] == worlds[1].copies[:2][::-1]
 
 
 def test_what_cannot_be_copied_is_measured_where_it_is(measure: Measure) -> None:
@@ -211,7 +209,7 @@ def test_a_cold_cache_is_made_before_every_call_and_not_timed(
 
     monkeypatch.setattr(module, "evictor", lambda _: (evict, 960))
     (found,) = measure(world, cache="cold")
-    assert set(found["latency"].flat) == {pytest.approx(0.02)}
+    assert found["latency"].flat == pytest.approx([0.02] * len(found["latency"].flat))
     assert len(evictions) == len(found["latency"].flat)
     assert details(found)["evicted_bytes"] == 960
 

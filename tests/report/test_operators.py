@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from made import record
 from rich.console import Console
 from rich.text import Text
 
@@ -16,7 +17,6 @@ from benchbench.cases import Case
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement, exact
 from benchbench.records import Record
-from made import record
 from benchbench.report.operators import operator_tables, operators_document, short
 
 GPU_KERNEL = "void at::native::(anonymous namespace)::depthwise_kernel<float, 3>(float*, int)"

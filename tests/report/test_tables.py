@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made import record
 from PIL import Image
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -17,7 +18,6 @@ from benchbench.experiments.accuracy import judge
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement, absent, exact
 from benchbench.records import Record
-from made import record
 from benchbench.report.documents import (
     accuracy_document,
     accuracy_row,
@@ -46,7 +46,7 @@ def made(case: Callable[..., Case]) -> Record:
             exact("multiply_adds", 4_000_000),
             absent("flops_fvcore", "too large"),
             Measurement("peak_memory", samples=((1_234_567,),)),
-            Measurement("latency", samples=(samples,)),
+            Measurement("latency", samples=(samples, tuple(1.02 * one for one in samples))),
         ],
         layers,
     )
@@ -60,12 +60,12 @@ eager, fp32, input 2x3x64x64, 1 thread
 cost of the network
 
  metric                   value  per image         95 % interval  from
- ───────────────────────────────────────────────────────────────────────────────────────
+ ─────────────────────────────────────────────────────────────────────────────────────────
  parameters                 304                                   counted
  multiply-adds        4,000,000  2,000,000                        counted
  FLOPs by fvcore  not available                                   too large
- peak memory           1.235 MB                                   a fresh process
- latency               20.50 ms   10.25 ms  20.10 ms to 20.90 ms  11 samples, 1 process
+ peak memory           1.235 MB                                   1 process
+ latency               20.70 ms   10.35 ms  18.26 ms to 23.48 ms  22 samples, 2 processes
 
 most expensive layers (3 of 3, by multiply-adds)
 
@@ -76,7 +76,10 @@ most expensive layers (3 of 3, by multiply-adds)
  stages.0.dw  depthwise 3x3  2x8x32x32    1.000 M  25.0 %  1.000 kB  25.0 %
  stem.norm    batch_norm     2x8x32x32      0.000   0.0 %   0.000 B   0.0 %
 
-quality D: latency comes from one process; budget=standard takes 5
+quality C: latency comes from 2 processes; budget=standard takes 5
+           latency's 95 % interval is ±12.6 %; quieten the machine, or take more processes: \
+budget=rigorous takes 10
+           nothing tells whether other work disturbed it; measure again
 record  R1
 folder  results/runs/x
 repeat  python -m benchbench model=tiny
@@ -102,20 +105,31 @@ def test_the_document_of_a_profile(made: Record) -> None:
         "params": {"value": 304, "unit": ""},
         "multiply_adds": {"value": 4_000_000, "unit": ""},
         "flops_fvcore": {"value": None, "unit": "", "reason": "too large"},
-        "peak_memory": {"value": 1_234_567, "unit": "B", "ci": None, "samples": 1, "processes": 1},
-        "latency": {
-            "value": pytest.approx(0.0205),
-            "unit": "s",
-            "ci": [pytest.approx(0.0201), pytest.approx(0.0209)],
-            "samples": 11,
+        "peak_memory": {
+            "value": 1_234_567,
+            "unit": "B",
+            "ci": None,
+            "samples": 1,
             "processes": 1,
+            "medians": [1_234_567],
+        },
+        # Medians of 20.5 ms and 2 % more: Student's t of 2 processes is 12.706.
+        "latency": {
+            "value": pytest.approx(0.0205 * 1.02**0.5),
+            "unit": "s",
+            "ci": [pytest.approx(0.018257, rel=1e-4), pytest.approx(0.023480, rel=1e-4)],
+            "samples": 22,
+            "processes": 2,
+            "medians": [pytest.approx(0.0205), pytest.approx(0.02091)],
+            "min": pytest.approx(0.02),
+            "iqr": pytest.approx(0.0007, abs=2e-4),
         },
     }
 
 
 def test_a_row_has_a_column_for_what_was_not_measured(made: Record) -> None:
     row = profile_row(made)
-    assert row["latency_s"] == pytest.approx(0.0205)
+    assert row["latency_s"] == pytest.approx(0.0205 * 1.02**0.5)
     assert row["memory_access_ops_B"] is None
     assert row["flops_fvcore"] is None
 
@@ -159,8 +173,9 @@ corrupt 7, left out
         d.png is not an image
         e.png is not an image
         and 2 more
-quality none: weights are random, so the accuracy is chance; the interval is about the choice of \
-images alone; images that could not be read, left out: 7
+quality none: weights are random, so the accuracy is chance
+           the interval is about the choice of images alone
+           images that could not be read, left out: 7
 record  R1
 repeat  python -m benchbench ...
 """
@@ -228,7 +243,7 @@ def test_pictures_are_large_enough_and_say_their_units(made: Record) -> None:
             "stages.0",
             "memory access, fused: 4.000 kB",
         ],
-        "latency_distribution": ["latency (ms)", "samples", "median 20.50 ms"],
+        "latency_distribution": ["latency (ms)", "samples", "value 20.70 ms"],
         "multiply_adds_and_memory_access": ["memory access, fused (bytes)", "depthwise (1)"],
     }
     for stem, texts in wanted.items():
