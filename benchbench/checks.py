@@ -129,12 +129,21 @@ def _interval(subject: Subject) -> Iterator[Finding]:
 
 
 def _warm_up(subject: Subject) -> Iterator[Finding]:
+    warm_ups = [process.get("warm_up") or {} for process in subject.processes]
+    short = sum("steady" in one and one["steady"] is None for one in warm_ups)
+    if short:
+        yield Finding(
+            "B",
+            f"in {short} of {len(warm_ups)} processes the warm-up had too few calls to tell "
+            "whether it became steady; raise budget.warm_up_limit_seconds",
+        )
     steady = subject.told("warm_up", "steady")
     never = sum(not one for one in steady)
     if never and (grade := worst_over(never / len(steady), NEVER_STEADY)):
         yield Finding(
             grade,
-            f"{never} of {len(steady)} processes never became steady; raise budget.warm_up_seconds",
+            f"{never} of {len(steady)} processes never became steady; "
+            "raise budget.warm_up_limit_seconds",
         )
 
 

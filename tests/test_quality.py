@@ -215,7 +215,7 @@ def test_nothing_seen_where_nobody_looked_is_no_a(judge: Judge) -> None:
 def test_processes_that_never_became_steady(judge: Judge, never: int, grade: str) -> None:
     found, reasons = judge(*[process("warm_up", steady=False)] * never)
     assert found == grade
-    expected = f"{never} of 5 processes never became steady; raise budget.warm_up_seconds"
+    expected = f"{never} of 5 processes never became steady; raise budget.warm_up_limit_seconds"
     assert (reasons == (expected,)) == (never > 0)
 
 

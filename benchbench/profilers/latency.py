@@ -5,7 +5,7 @@ network come to lie in memory is worth 1 % of its time for as long as they lie t
 networks take turns in short blocks, in the order of Latin squares, and every so often all of them
 move to fresh copies. Measured (mobilenet_v3_small against itself, one pinned thread on two
 busy cores, processor time, 7 processes of 4 s): the ratio's spread between processes was 1.1 to
-1.5 % on one copy and 0.3 to 0.7 % on six, the least with the shortest blocks. What is copied last
+1.5 % on one copy and 0.3 to 0.7 % on six, the more the longer the blocks. What is copied last
 tends to be faster, by up to 1 %, so every other order of copying is the one before it in reverse.
 """
 
@@ -44,10 +44,12 @@ from benchbench.statistics.intervals import median_interval
 from benchbench.statistics.orders import orders
 from benchbench.statistics.steady import stop_reason
 
-BLOCK_SECONDS = 0.005  # blocks of 0.02 and 0.05 s were noisier: the machine drifts meanwhile
+BLOCK_SECONDS = 0.02  # in turn: longer ones were noisier, because the machine drifts meanwhile
+LONE_BLOCK_SECONDS = 0.1  # of a single network, whose only rival is the control probe
 EPOCH_SECONDS = 0.2  # of each network, on one copy
 CALLS_ON_A_NEW_COPY = 3
 LARGEST_PADDING = 2**16  # bytes between one copy and the next, so that it lies elsewhere
+FEWEST_ROUNDS = 3  # of an epoch, so that its median leaves a disturbed one out
 FEWEST_EPOCHS = 4
 PRECISE = 0.0025  # half width of the interval of a log ratio that is worth no more time
 
@@ -109,7 +111,7 @@ def latency(
         yield from ((0, found) for found in _cold_start(cases[0]))
     evict, evicted_bytes = evictor(cases[0]) if cases[0].cache == "cold" else (None, 0)
     stopwatch = _stopwatch(cases[0])
-    contestants = [_contestant(case, stopwatch, budget, beat, len(cases)) for case in cases]
+    contestants = [_contestant(case, stopwatch, budget, beat) for case in cases]
     turns = Turns(contestants, stopwatch, control_probe(cases[0]), evict, Random(number))
     turns.watch = _watch(cases[0], turns, beat)
     before = sentinels.read()
@@ -129,7 +131,7 @@ def latency(
         shared["sensors"] = turns.watch.summary()
     for index, contestant in enumerate(contestants):
         yield index, _measurement(contestant, shared)
-        yield from ((index, found) for found in _parts(contestant, turns, budget))
+        yield from ((index, found) for found in _parts(contestant, turns, budget, beat))
     stopwatch.close()
 
 
@@ -174,15 +176,13 @@ def _cold_start(case: Case) -> Iterator[Measurement]:
     yield Measurement("cold_start", samples=((perf_counter() - built,),))
 
 
-def _contestant(
-    case: Case, stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat, many: int
-) -> Contestant:
+def _contestant(case: Case, stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat) -> Contestant:
     prepared = prepare(case)
     alive = _activations(prepared)
     running = prepared.running()
-    limit = max(budget.warm_up_limit_seconds / many, budget.warm_up_seconds)
-    curve = warm_up(running.call, stopwatch, budget.warm_up_seconds, limit, beat)
-    calls = calls_per_sample(curve.last, timer_cost())
+    curve = warm_up(running.call, stopwatch, budget, beat)
+    # What throws data out of the caches does so before every sample.
+    calls = 1 if case.cache == "cold" else calls_per_sample(curve.last, timer_cost())
     return Contestant(prepared, running, curve, alive, calls=calls)
 
 
@@ -213,7 +213,7 @@ def _take_turns(turns: Turns, budget: BudgetSettings, beat: Beat, number: int) -
         _move(turns, _copying_order(rows, epoch))
         turns.epoch_rounds.append(0)
         begun = perf_counter()
-        while perf_counter() - begun < epoch_seconds or not turns.epoch_rounds[-1]:
+        while perf_counter() - begun < epoch_seconds or turns.epoch_rounds[-1] < FEWEST_ROUNDS:
             spent = (perf_counter() - started) / max(seconds, 1e-9)
             if not beat(min(spent, 1.0)):
                 return "interrupted"
@@ -261,10 +261,14 @@ def _block(contestant: Contestant, turns: Turns) -> None:
 
 
 def _samples(contestant: Contestant, turns: Turns) -> list[Sample]:
+    """Samples of one block. An untimed call comes first: others have used the caches since."""
     assert contestant.running is not None
-    call, begun = contestant.running.call, perf_counter()
-    samples: list[Sample] = []
-    while not samples or perf_counter() - begun < BLOCK_SECONDS:
+    call = contestant.running.call
+    if turns.evict is None:
+        call()
+    begun, samples = perf_counter(), list[Sample]()
+    lasts = BLOCK_SECONDS if len(turns.contestants) > 1 else LONE_BLOCK_SECONDS
+    while not samples or perf_counter() - begun < lasts:
         if turns.evict is not None:
             turns.evict()
         samples.append(turns.stopwatch.time(call, contestant.calls))
@@ -313,7 +317,9 @@ def _measurement(contestant: Contestant, shared: dict[str, Any]) -> Measurement:
     return Measurement("latency", samples=(seconds,), details={"processes": [details]})
 
 
-def _parts(contestant: Contestant, turns: Turns, budget: BudgetSettings) -> Iterator[Measurement]:
+def _parts(
+    contestant: Contestant, turns: Turns, budget: BudgetSettings, beat: Beat
+) -> Iterator[Measurement]:
     """What a call does one after the other, each waited for: apart from the whole call's time."""
     running = contestant.running
     if running is None or not running.parts:
@@ -321,13 +327,16 @@ def _parts(contestant: Contestant, turns: Turns, budget: BudgetSettings) -> Iter
     samples: dict[str, list[float]] = {name: [] for name in running.parts}
     started = perf_counter()
     enough = False
-    while not enough:
+    while not enough and beat(1.0):
         for name, part in running.parts.items():
+            if turns.evict is not None:
+                turns.evict()
             samples[name].append(turns.stopwatch.time(part).seconds)
         done = len(samples[name])
         enough = done >= budget.min_samples and perf_counter() - started >= budget.seconds / 2
     for name, seconds in samples.items():
-        yield Measurement(f"{name}_time", samples=(tuple(seconds),))
+        if seconds:
+            yield Measurement(f"{name}_time", samples=(tuple(seconds),))
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from benchbench.config import BudgetSettings
 from benchbench.profilers.beat import Beat
 from benchbench.profilers.stopwatch import Stopwatch, calls_per_sample, timer_cost
-from benchbench.statistics.steady import steady
+from benchbench.statistics.steady import WINDOW, steady
 
 FEWEST_CALLS = 3
 
@@ -20,7 +21,7 @@ class WarmUp:
 
     seconds: float
     samples: tuple[float, ...]  # seconds a call
-    steady: bool
+    steady: bool | None
 
     @property
     def last(self) -> float:
@@ -38,11 +39,12 @@ class WarmUp:
 
 
 def warm_up(
-    call: Callable[[], object], stopwatch: Stopwatch, least: float, limit: float, beat: Beat
+    call: Callable[[], object], stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat
 ) -> WarmUp:
-    """Call for at least `least` seconds and until steady, at most `limit` seconds.
+    """Call until steady, for the budget's least and at most its limit of seconds.
 
     Samples are as long as the timed ones, so that a short call's noise is not taken for drift.
+    Where the limit has no room for the samples that it takes to tell, `steady` is None.
     """
     started = perf_counter()
     samples = [stopwatch.time(call).own for _ in range(FEWEST_CALLS)]
@@ -51,7 +53,12 @@ def warm_up(
     while beat(0.0):
         spent = perf_counter() - started
         flat = steady(samples)
-        if (flat and spent >= least) or spent >= limit:
+        if (flat and spent >= budget.warm_up_seconds) or spent >= _limit(budget):
             break
         samples.append(stopwatch.time(call, calls).own)
-    return WarmUp(perf_counter() - started, tuple(samples), flat)
+    known = flat if len(samples) >= 2 * WINDOW else None
+    return WarmUp(perf_counter() - started, tuple(samples), known)
+
+
+def _limit(budget: BudgetSettings) -> float:
+    return max(budget.warm_up_limit_seconds, budget.warm_up_seconds)

@@ -72,14 +72,18 @@ def quality_lines(quality: Quality) -> list[str]:
 
 
 def closing_lines(records: Sequence[Record]) -> list[RenderableType]:
-    """The quality, ids and command of records that took turns."""
-    by_quality: dict[Quality, list[str]] = {}
-    for record in records:
-        by_quality.setdefault(record.quality, []).append(record.case.name)
+    """Quality, ids and command of records that took turns; what they share is said once."""
     lines: list[str] = []
-    for quality, names in by_quality.items():
-        lines += [] if len(by_quality) == 1 else [f"{', '.join(names)}:"]
-        lines += quality_lines(quality)
+    shared = [
+        reason
+        for reason in records[0].quality.reasons
+        if all(reason in record.quality.reasons for record in records)
+    ]
+    for record in records:
+        own = [reason for reason in record.quality.reasons if reason not in shared]
+        beside = f": {'; '.join(own)}" if own else ""
+        lines.append(f"quality {record.quality.grade or 'none'} of {record.case.name}{beside}")
+    lines += [f"all of them: {reason}" for reason in shared]
     lines += [f"records {' '.join(record.id for record in records)}"]
     return [Text(printable(line)) for line in [*lines, f"repeat  {records[0].command}"]]
 

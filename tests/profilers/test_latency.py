@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -112,7 +112,8 @@ def test_a_call_of_20_ms(measure: Measure) -> None:
     assert latency.flat == pytest.approx([0.02] * len(latency.flat))
     known = details(found)
     assert known["calls_per_sample"] == 1
-    assert known["block_samples"] == [1] * len(latency.flat)  # a block is 5 ms at least
+    assert set(known["block_samples"]) <= {5, 6}  # a block is 100 ms at least
+    assert sum(known["block_samples"]) == len(latency.flat)
     assert sum(known["epoch_rounds"]) == len(known["block_samples"]) == len(known["probe"])
     assert known["probe"] == pytest.approx([0.002] * len(known["probe"]))
     assert set(known["waited_ns"]) == {0}
@@ -121,6 +122,7 @@ def test_a_call_of_20_ms(measure: Measure) -> None:
 def test_it_stops_when_it_is_precise_and_says_so(measure: Measure) -> None:
     """Equal samples have an interval of no width; but never before four epochs."""
     (found,) = measure(World({"a": [0.02]}))
+    print(details(found)["epoch_rounds"], len(found["latency"].flat), set(found["latency"].flat))
     assert details(found)["stopped"] == "precise"
     assert len(details(found)["epoch_rounds"]) == module.FEWEST_EPOCHS
 
@@ -133,16 +135,16 @@ def test_it_stops_at_the_budget_and_says_so(measure: Measure) -> None:
 
 
 def test_short_calls_are_timed_several_at_a_time(measure: Measure) -> None:
-    """At least 1 ms a sample: ten of 0.1 ms; and five samples or so make a block of 5 ms."""
+    """At least 1 ms a sample: ten of 0.1 ms; and 100 samples or so make a block of 100 ms."""
     (found,) = measure(World({"a": [1e-4]}))
     assert details(found)["calls_per_sample"] == 10
     assert found["latency"].value == pytest.approx(1e-4)
-    assert set(details(found)["block_samples"]) <= {5, 6}
+    assert set(details(found)["block_samples"]) <= {100, 101}
 
 
 def test_slow_networks_get_the_fewest_samples_all_the_same(measure: Measure) -> None:
     (found,) = measure(World({"a": [3.0]}))
-    assert len(found["latency"].flat) == 10
+    assert len(found["latency"].flat) == 12  # four epochs of three rounds of one sample
     known = details(found)
     assert known["stopped"] == "precise"  # they are all equal
     assert known["warm_up"]["calls"] == 3
@@ -158,7 +160,8 @@ def test_a_warm_up_goes_on_until_calls_are_even(measure: Measure) -> None:
 
 
 def test_no_outlier_is_dropped(measure: Measure) -> None:
-    (found,) = measure(World({"a": [0.02] * 60 + [7.0] + [0.02] * 10}))
+    """Six slow calls in a row: at most five of them are on a new copy or first in a block."""
+    (found,) = measure(World({"a": [0.02] * 60 + [7.0] * 6 + [0.02] * 10}))
     assert max(found["latency"].flat) == pytest.approx(7.0)
 
 
