@@ -105,7 +105,7 @@ class Settings:
     tag: str | None = None
     baseline: str | None = None  # of task=compare: a tag, a record's id or a file
     candidate: str | None = None
-    records: str | None = None  # judge these instead of measuring: a tag, an id or a file
+    records: str | None = None  # of task=rank: judge these instead of measuring: a tag or an id
     force: bool = False  # compare unlike fingerprints all the same, and say so
     plots: bool | None = None  # None: pictures, except under --multirun
     plan: bool = False  # show what would run, and run nothing

@@ -19,9 +19,9 @@ from benchbench.worker import INTERLEAVED, Interrupted, Progress, Work, run
 
 # Profilers that share a fresh process, in the order they run in. Memory and energy have their
 # own, because what another one allocated or heated up would be counted.
-REPLICATED = (("latency", "device_time"), ("memory",))  # in every process of the budget
+REPLICATED = (("latency", "device_time"), ("memory",), ("energy",))  # as often as the budget says
 ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken beside the first case only
-ONCE = (ROOFS, ("fvcore",), ("operators",), ("energy",), ("accuracy",))
+ONCE = (("fvcore",), ("operators",), ("accuracy",), ROOFS)
 
 
 @dataclass
@@ -50,11 +50,16 @@ class Measured:
 
     def _derive(self) -> None:
         """How many times longer than its kernels alone a call takes, process by process."""
+        from benchbench.profilers.device_time import launch_bound
+
         by_name = {measurement.metric: measurement for measurement in self.measurements}
         if "latency" not in by_name or "graph_time" not in by_name:
             return
-        medians = zip(by_name["latency"].medians, by_name["graph_time"].medians, strict=False)
-        samples = tuple((latency / graph,) for latency, graph in medians if graph > 0)
+        latencies, graphs = (by_name[name].medians for name in ("latency", "graph_time"))
+        if len(latencies) != len(graphs):  # a process ended before it had both
+            return
+        ratios = (launch_bound(*both) for both in zip(latencies, graphs, strict=True))
+        samples = tuple((ratio,) for ratio in ratios if ratio is not None)
         if samples:
             self.measurements = [m for m in self.measurements if m.metric != "launch_bound"]
             self.measurements.append(Measurement("launch_bound", samples=samples))

@@ -170,12 +170,17 @@ def _compare(settings: Settings, job: Job) -> Result:
 def _latest_session(settings: Settings) -> list[Record]:
     """The stored records that took turns with the newest of those that were asked for."""
     from benchbench.entries import stored
+    from benchbench.store import Store
 
-    records = stored(str(settings.records), settings.store.url)
-    if not records:
+    named = stored(str(settings.records), settings.store.url)
+    if not named:
         raise NoEvidence(f"records={settings.records}: no record or tag is called so")
-    session = records[-1].session
-    return [record for record in records if record.session == session]
+    store = Store(settings.store.url)
+    try:
+        records = store.records(task=named[-1].task)
+    finally:
+        store.close()
+    return [record for record in records if record.session == named[-1].session]
 
 
 def _threshold(settings: Settings, environment: Mapping[str, Any]) -> Threshold:

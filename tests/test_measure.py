@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from made import record
 
 from benchbench import measure as module
 from benchbench import recording
@@ -59,7 +60,7 @@ def test_replicates_take_turns_and_the_rest_is_done_once(
     wanted = ProfilerSettings(latency=True, memory=True, fvcore=True, roofs=True)
     (found,) = measure([case()], wanted, BUDGET, quiet)
     assert [(work.number, *work.profilers) for work in works] == [
-        *((0, "latency"), (0, "memory"), (0, "roofs"), (0, "fvcore")),
+        *((0, "latency"), (0, "memory"), (0, "fvcore"), (0, "roofs")),
         *((1, "latency"), (1, "memory"), (2, "latency"), (2, "memory")),
     ]
     by_name = {measurement.metric: measurement for measurement in found.measurements}
@@ -199,3 +200,24 @@ def test_cases_that_took_turns_share_a_session(
     assert records[0].session == records[1].session is not None
     (alone,), _ = recording.recorded(cases[:1], LATENCY, settings(), Job("x", "x"))
     assert alone.session is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, True), ({"precision": "bf16"}, False), ({"name": "other", "resolution": 32}, True)],
+)
+def test_roofs_are_of_the_machine_and_how_it_computes(
+    case: Callable[..., Case], changes: dict[str, Any], expected: bool
+) -> None:
+    """Those of a record with the same fingerprint are used again, whatever network it was of."""
+    whole = [Measurement(name, samples=((2.0,),)) for name in recording.ROOF_METRICS]
+    environment = {"machine": {"cpu": "x"}, "torch": {"threads": 1}}
+    store = Store(settings().store.url)
+    store.put(record(Measured(case(), dict(environment), whole)))
+    asking = Measured(case(**changes), dict(environment))
+    found = recording._known_roofs(store, asking)
+    assert [item.metric for item in found] == (list(recording.ROOF_METRICS) if expected else [])
+    assert all("record" in item.details for item in found)
+    elsewhere = Measured(case(), environment | {"python": "3.99"})
+    assert recording._known_roofs(store, elsewhere) == []
+    store.close()

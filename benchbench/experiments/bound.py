@@ -81,30 +81,10 @@ def kernels_of(record: Record) -> tuple[Kernel, ...]:
     return tuple(Kernel(*item) for item in fused.details.get("kernels", ())) if fused else ()
 
 
-def roofs_of(record: Record, others: Iterable[Record] = ()) -> Roofs | None:
-    """The roofs of a record: its own, else the newest of `others` for which they are the same.
-
-    That asks for the same fingerprint, device, threads and element type, whatever the network.
-    """
-    candidates = [record]
-    candidates += sorted(
-        (other for other in others if _conditions(other) == _conditions(record)),
-        key=lambda other: other.created,
-        reverse=True,
-    )
-    for candidate in candidates:
-        peak, bandwidth = (
-            _best(candidate.get(name)) for name in ("peak_multiply_adds", "peak_bandwidth")
-        )
-        if peak and bandwidth:
-            return Roofs(peak, bandwidth)
-    return None
-
-
-def _conditions(record: Record) -> tuple[object, ...]:
-    case = record.case
-    fingerprint = record.environment.get("fingerprint")
-    return (fingerprint, case.device, case.device_index, case.threads, case.precision)
+def roofs_of(record: Record) -> Roofs | None:
+    """The roofs of a record; None where they were not measured."""
+    peak, bandwidth = (_best(record.get(name)) for name in ("peak_multiply_adds", "peak_bandwidth"))
+    return Roofs(peak, bandwidth) if peak and bandwidth else None
 
 
 def _best(measurement: Measurement | None) -> float | None:
@@ -112,11 +92,14 @@ def _best(measurement: Measurement | None) -> float | None:
     return max(measurement.flat, default=None) if measurement else None
 
 
-def bound_of(record: Record, others: Iterable[Record] = ()) -> AgainstBound | None:
-    """A record's latency over its bound; None where counts, roofs or latency are missing."""
-    roofs, kernels = roofs_of(record, others), kernels_of(record)
+def bound_of(record: Record) -> AgainstBound | None:
+    """A record's latency over its bound; None where counts, roofs or latency are missing.
+
+    Nor is there one of training: what is counted is the forward alone.
+    """
+    roofs, kernels = roofs_of(record), kernels_of(record)
     latency = record.get("latency")
-    if roofs is None or latency is None or latency.value is None:
+    if roofs is None or latency is None or latency.value is None or record.case.mode == "train":
         return None
     bound = lower_bound(kernels, roofs)
     if not bound.seconds:

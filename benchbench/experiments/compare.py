@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from benchbench.entries import Entry
 from benchbench.environment import differences
 from benchbench.metrics import METRICS
-from benchbench.statistics.verdicts import Answer, Verdict, apart
+from benchbench.statistics.verdicts import Answer, Verdict, apart, corrected
 
 UNCHANGED, CHANGED, MISSING, REFUSED = "same", "changed", "MISSING", "REFUSED"
 # What is judged of the metrics that vary; the others say how a figure came about.
@@ -90,13 +90,29 @@ def judge(
             rows += _case_rows(entries, after[key], theta, force)
         else:
             rows.append(_missing(entries[0].case, "", None, "the candidate has not this case"))
+    rows = _corrected(rows)
     new = [str(entries[0].case["model"]) for key, entries in after.items() if key not in before]
     return Comparison(tuple(rows), tuple(new))
 
 
+def _corrected(rows: Sequence[Row]) -> list[Row]:
+    """Of many that are judged at once some differ by chance: what may be chance is AMBIGUOUS."""
+    verdicts = [row.verdict for row in rows if row.verdict is not None]
+    stands = iter(corrected(verdicts))
+    found = []
+    for row in rows:
+        verdict = None if row.verdict is None else next(stands)
+        if verdict is not None and verdict.answer != row.answer:
+            note = "; ".join(filter(None, (f"{row.answer} alone, not among so many", row.note)))
+            row = row._replace(answer=verdict.answer, worse=None, note=note, verdict=verdict)  # noqa: PLW2901
+        found.append(row)
+    return found
+
+
 def _by_case(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     found: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.created):
+    once = {entry.id: entry for entry in entries}  # a record twice is no second session
+    for entry in sorted(once.values(), key=lambda entry: entry.created):
         found.setdefault(entry.key, []).append(entry)
     return found
 
@@ -145,7 +161,7 @@ def _timed_row(
     if why_not and answer != Answer.AMBIGUOUS:
         answer, note = Answer.AMBIGUOUS, f"{why_not} (by its figures {answer})"
     verdict = _verdict(before, after, name, theta)._replace(answer=answer)
-    drift = _drift(before, after)
+    drift = _drift(before, after) if name in TIMED else 0.0
     moved = f"the same fixed work took {100 * drift:+.0f} %" if abs(drift) > PROBE_DRIFT else ""
     return Row(
         case,
@@ -180,7 +196,7 @@ def _verdict(before: Sequence[Entry], after: Sequence[Entry], name: str, theta: 
     old, new = _logs(before, name), _logs(after, name)
     spreads = [variance(logs) for logs in (old, new) if len(logs) > 1]
     noise = max(spreads, default=0.0) ** 0.5
-    drift = abs(_drift(before, after)) if METRICS[name].unit == "s" else 0.0
+    drift = abs(_drift(before, after)) if name in TIMED else 0.0
     verdict = apart(old, new, theta=max(theta, NOISE_MULTIPLE * noise) + drift)
     too_wide = verdict.answer == Answer.SAME and verdict.theta > WIDEST_SAME
     return verdict._replace(answer=Answer.AMBIGUOUS) if too_wide else verdict

@@ -42,17 +42,14 @@ class OperatorTime(NamedTuple):
     seconds: float
 
 
-def layer_times(record: Record, others: Iterable[Record] = ()) -> list[LayerTime]:
-    """Every layer that was counted or took time, in order of execution; none if not profiled.
-
-    `others` may lend their roofs (see `roofs_of`).
-    """
+def layer_times(record: Record) -> list[LayerTime]:
+    """Every layer that was counted or took time, in order of execution; none if not profiled."""
     by_layer: dict[str | None, list[Row]] = {}
     for row in _rows(record):
         by_layer.setdefault(row["layer"], []).append(row)
     if not by_layer:
         return []
-    roofs = roofs_of(record, others)
+    roofs = roofs_of(record)
     bounds = layer_bounds(kernels_of(record), roofs) if roofs else {}
     counted: dict[str | None, Layer] = {
         layer.name: layer for layer in record.layers if layer.launches

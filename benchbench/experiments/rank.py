@@ -12,7 +12,7 @@ from benchbench.measurements import Measurement
 from benchbench.records import Record
 from benchbench.rounds import log_ratios, shares
 from benchbench.statistics.ranking import Rank, Tau, kendall, rank_intervals
-from benchbench.statistics.verdicts import Verdict, paired
+from benchbench.statistics.verdicts import Verdict, corrected, paired
 
 PROFILERS = ProfilerSettings(complexity=True, latency=True)
 # What might tell the order without a clock.
@@ -41,7 +41,7 @@ class Ranking(NamedTuple):
 
     entries: tuple[Ranked, ...]
     pairs: tuple[Pair, ...]
-    correlations: dict[str, Tau | None]  # None: all of them have the same
+    correlations: dict[str, Tau | None]  # None: all of them have the same, or not all have it
     theta: float
 
 
@@ -57,7 +57,7 @@ def judge(records: Sequence[Record], theta: float) -> Ranking:
     ranks = rank_intervals(logs)
     order = sorted(range(len(records)), key=lambda index: ranks[index].rank)
     entries = tuple(Ranked(records[i], by_record[i], ranks[i]) for i in order)
-    correlations = {name: kendall(logs, _metric(records, name)) for name in PREDICTORS}
+    correlations = {name: _tau(logs, records, name) for name in PREDICTORS}
     return Ranking(entries, tuple(_pairs(entries, theta)), correlations, theta)
 
 
@@ -72,16 +72,16 @@ def _check(records: Sequence[Record]) -> None:
 
 
 def _pairs(entries: Sequence[Ranked], theta: float) -> list[Pair]:
+    both = list(combinations(entries, 2))
+    verdicts = [paired(log_ratios(b.latency, a.latency), theta=theta) for a, b in both]
     return [
-        Pair(
-            first.record.case.name,
-            second.record.case.name,
-            paired(log_ratios(second.latency, first.latency), theta=theta),
-        )
-        for first, second in combinations(entries, 2)
+        Pair(a.record.case.name, b.record.case.name, verdict)
+        for (a, b), verdict in zip(both, corrected(verdicts), strict=True)
     ]
 
 
-def _metric(records: Sequence[Record], name: str) -> list[float]:
-    values = [record.get(name) for record in records]
-    return [float(found.value or 0) if found else 0.0 for found in values]
+def _tau(logs: Sequence[Sequence[float]], records: Sequence[Record], name: str) -> Tau | None:
+    """Of latency with a metric; None where one of the networks has it not."""
+    found = [record.get(name) for record in records]
+    values = [float(one.value) for one in found if one is not None and one.value is not None]
+    return kendall(logs, values) if len(values) == len(records) else None

@@ -30,7 +30,7 @@ def compare_tables(
     table = plain_table(printable(f"candidate {candidate} against baseline {baseline}"))
     for heading in ("network", "metric"):
         table.add_column(heading, overflow="fold")
-    for heading in ("baseline", "candidate", "ratio", "99 % interval", "counts from"):
+    for heading in ("baseline", "candidate", "ratio", "99 % interval", "counts from", "found from"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("answer", no_wrap=True)
     table.add_column("", overflow="fold")
@@ -41,6 +41,7 @@ def compare_tables(
     lines = [f"{len(same)} counts are the same to the unit"] if same else []
     if any(row.verdict for row in result.rows):
         lines += [f"threshold: {source}; at least four times the spread between processes"]
+        lines += ["counts from: what is a change at all; found from: what would have been found"]
     if result.new:
         lines += [f"only the candidate has {', '.join(result.new)}"]
     lines += [CONCLUSIONS[result.exit_code]]
@@ -55,13 +56,15 @@ def _cells(row: Row) -> tuple[str, ...]:
         "" if value is None else show(row.metric, value) for value in (row.baseline, row.candidate)
     ]
     ratio = f"{row.candidate / row.baseline:.3f}" if row.baseline and row.candidate else ""
-    between, theta = "", ""
+    between, theta, detectable = "", "", ""
     if verdict is not None:
         theta = f"{100 * verdict.theta:.1f} %"
+        detectable = "" if verdict.detectable is None else f"{100 * verdict.detectable:.1f} %"
         between = ends(verdict.low, verdict.high, ".3f")
     direction = {True: "worse", False: "better", None: ""}[row.worse]
     note = "; ".join(filter(None, (direction, row.note)))
-    return (str(row.case["model"]), name, *values, ratio, between, theta, str(row.answer), note)
+    judged = (ratio, between, theta, detectable, str(row.answer))
+    return (str(row.case["model"]), name, *values, *judged, note)
 
 
 def compare_document(

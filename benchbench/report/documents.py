@@ -131,6 +131,8 @@ def profile_row(record: Record) -> dict[str, Any]:
         "runtime": case.runtime,
         "precision": case.precision,
         "layout": case.layout,
+        "cache": case.cache,
+        "mode": case.mode,
         "batch_size": case.batch_size,
         "resolution": case.resolution,
         "threads": case.threads,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -27,32 +27,27 @@ ROWS_SHOWN = 10
 MARGIN = 0.01  # of the profiled time may lie outside the layers that the walk counted
 
 
-def operator_tables(record: Record, others: Iterable[Record] = ()) -> list[RenderableType]:
-    """By layer, by operator, and what to make of it; nothing where nothing was profiled.
-
-    `others` may lend their roofs.
-    """
-    others = tuple(others)
-    against = bound_of(record, others)
+def operator_tables(record: Record) -> list[RenderableType]:
+    """By layer, by operator, and what to make of it; nothing where nothing was profiled."""
+    against = bound_of(record)
     limit: list[RenderableType] = [Text(_limit(against))] if against else []
-    layers = layer_times(record, others)
+    layers = layer_times(record)
     if not layers:
         return limit
     tables = [_layer_table(layers), _operator_table(operator_times(record))]
     return [*tables, *(Text(line) for line in _remarks(record)), *limit]
 
 
-def operators_document(record: Record, others: Iterable[Record] = ()) -> dict[str, Any]:
+def operators_document(record: Record) -> dict[str, Any]:
     """The same for `output=json`: whole, in order of execution."""
-    others = tuple(others)
-    against = bound_of(record, others)
+    against = bound_of(record)
     bound = {"bound": None if against is None else _bound_document(against)}
     if record.get("operator_time") is None:
         return bound
     return bound | {
         "layer_times": [
             item._asdict() | {"kernels": list(item.kernels), "ratio": item.ratio}
-            for item in layer_times(record, others)
+            for item in layer_times(record)
         ],
         "operator_times": [item._asdict() for item in operator_times(record)],
         "attributed": attributed(record),

@@ -17,6 +17,7 @@ from benchbench.report.tables import closing_lines, describe, plain_table
 from benchbench.statistics.ranking import Tau
 from benchbench.statistics.verdicts import Verdict
 
+SAME_FOR_ALL = "the same for all networks, or not counted"
 MATRIX_LIMIT = 12  # networks: a wider matrix does not fit a terminal
 LEGEND = "the row is > slower than the column, < faster, = the same; ? ambiguous\n"
 SIGNS = {"FASTER": "<", "SLOWER": ">", "SAME": "=", "AMBIGUOUS": "?"}
@@ -105,7 +106,7 @@ def _correlations(result: Ranking) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, tau in result.correlations.items():
         if tau is None:
-            table.add_row(METRICS[name].label, "none", "all networks have the same")
+            table.add_row(METRICS[name].label, "none", SAME_FOR_ALL)
             continue
         table.add_row(METRICS[name].label, f"{tau.value:+.2f}", ends(tau.low, tau.high, "+.2f"))
     return table
@@ -118,6 +119,7 @@ def _explanation(result: Ranking, source: str) -> str:
         effects = f"; a pair's true difference of {100 * max(seen):.1f} % would have been found"
     return (
         f"a difference counts from {100 * result.theta:.1f} % on ({source}){effects}\n"
+        "ratios leave out the time for which the kernel gave the core to others; latencies do not\n"
         "tau is of these networks; its interval is about the measurement, not about other networks"
     )
 
@@ -136,6 +138,8 @@ def rank_document(result: Ranking, source: str) -> dict[str, Any]:
         "runtime": first.case.runtime,
         "precision": first.case.precision,
         "layout": first.case.layout,
+        "cache": first.case.cache,
+        "mode": first.case.mode,
         "batch_size": first.case.batch_size,
         "threads": first.case.threads,
         "ranking": rank_rows(result),
@@ -151,7 +155,7 @@ def rank_document(result: Ranking, source: str) -> dict[str, Any]:
 
 def _tau(tau: Tau | None) -> dict[str, Any]:
     if tau is None:
-        return {"value": None, "ci": None, "reason": "all networks have the same"}
+        return {"value": None, "ci": None, "reason": SAME_FOR_ALL}
     return {"value": tau.value, "ci": None if tau.low is None else [tau.low, tau.high]}
 
 
@@ -181,6 +185,7 @@ def rank_rows(result: Ranking) -> list[dict[str, Any]]:
         rows.append(
             {
                 "model": entry.record.case.name,
+                "resolution": entry.record.case.resolution,
                 "rank": entry.rank.rank,
                 "rank_low": entry.rank.low,
                 "rank_high": entry.rank.high,

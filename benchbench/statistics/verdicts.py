@@ -140,6 +140,22 @@ def benjamini_hochberg(p_values: Sequence[float], level: float = 0.05) -> list[b
     return [p <= largest for p in p_values]
 
 
+def corrected(verdicts: Sequence[Verdict], level: float = 1 - CONFIDENCE) -> list[Verdict]:
+    """The same where many are judged at once: of those called different, at most `level` wrongly.
+
+    What Benjamini and Hochberg's procedure does not keep becomes AMBIGUOUS.
+    """
+    known = [verdict.p_value for verdict in verdicts if verdict.p_value is not None]
+    kept = iter(benjamini_hochberg(known, level) if known else [])
+    found = []
+    for verdict in verdicts:
+        stands = verdict.p_value is None or next(kept)
+        different = verdict.answer in (Answer.FASTER, Answer.SLOWER)
+        answer = Answer.AMBIGUOUS if different and not stands else verdict.answer
+        found.append(verdict._replace(answer=answer))
+    return found
+
+
 def _check(logs: Sequence[float]) -> None:
     if not logs:
         raise ValueError("no processes to judge")

@@ -17,7 +17,6 @@ from benchbench.experiments.bound import (
     kernels_of,
     layer_bounds,
     lower_bound,
-    roofs_of,
 )
 from benchbench.measure import Measured
 from benchbench.measurements import Measurement, absent, exact
@@ -90,26 +89,6 @@ def test_counts_from_before_kernels_were_listed_have_no_bound(case: Callable[...
     assert bound_of(old) is None
 
 
-def test_roofs_are_lent_under_the_same_conditions_only(case: Callable[..., Case]) -> None:
-    borrower = made(case(), *COUNTED, LATENCY)
-    other_network = case(name="other", resolution=32)
-    assert roofs_of(borrower) is None
-    assert roofs_of(borrower, [made(other_network, *MEASURED_ROOFS)]) == ROOFS
-    for unlike in (
-        made(case(threads=2), *MEASURED_ROOFS),
-        made(case(precision="bf16"), *MEASURED_ROOFS),
-        made(case(), *MEASURED_ROOFS, fingerprint="elsewhere"),
-    ):
-        assert roofs_of(borrower, [unlike]) is None
-
-
-def test_the_newest_roofs_are_lent_and_ones_own_come_first(case: Callable[..., Case]) -> None:
-    def roofs(peak: float) -> tuple[Measurement, ...]:
-        bandwidth = Measurement("peak_bandwidth", samples=((100.0,),))
-        return (Measurement("peak_multiply_adds", samples=((peak,),)), bandwidth)
-
-    old = replace(made(case(), *roofs(1.0)), created="2026-01-01T00:00:00+00:00")
-    new = replace(made(case(), *roofs(2.0)), created="2026-01-02T00:00:00+00:00")
-    borrower = made(case(), *COUNTED, LATENCY)
-    assert roofs_of(borrower, [old, new]) == roofs_of(borrower, [new, old]) == Roofs(2.0, 100.0)
-    assert roofs_of(old, [new]) == Roofs(1.0, 100.0)
+def test_a_step_of_training_has_no_bound(case: Callable[..., Case]) -> None:
+    """Its kernels are not counted."""
+    assert bound_of(made(case(mode="train"), *COUNTED, *MEASURED_ROOFS, LATENCY)) is None

@@ -135,14 +135,6 @@ def test_without_roofs_there_is_time_and_no_bound(made: Record) -> None:
     assert {item["ratio"] for item in operators_document(bare)["layer_times"]} == {None}
 
 
-def test_other_records_lend_their_roofs(made: Record) -> None:
-    there = {"fingerprint": "here"}
-    lender = replace(made, environment=there)
-    rest = tuple(item for item in made.measurements if item.metric != "peak_bandwidth")
-    bare = replace(made, measurements=rest, environment=there)
-    assert operators_document(bare, [lender])["bound"]["ratio"] == pytest.approx(5.0)
-
-
 def test_without_the_profiler_there_is_the_bound_alone(made: Record) -> None:
     rest = tuple(item for item in made.measurements if item.metric != "operator_time")
     (line,) = printed(replace(made, measurements=rest))
