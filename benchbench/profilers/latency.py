@@ -167,13 +167,15 @@ def _watch(case: Case, turns: Turns, beat: Beat) -> Watch | None:
 def _cold_start(case: Case) -> Iterator[Measurement]:
     """What the first user of a fresh process waits for: the network, and its first answer."""
     started = perf_counter()
-    running = prepare(case, calibrated=False).running()
-    running.synchronise()
+    prepared = prepare(case, calibrated=False)
     built = perf_counter()
+    running = prepared.running()
+    running.synchronise()
+    called = perf_counter()
     running.call()
     running.synchronise()
     yield Measurement("build_time", samples=((built - started,),))
-    yield Measurement("cold_start", samples=((perf_counter() - built,),))
+    yield Measurement("cold_start", samples=((perf_counter() - called,),))
 
 
 def _contestant(case: Case, stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat) -> Contestant:
@@ -182,7 +184,7 @@ def _contestant(case: Case, stopwatch: Stopwatch, budget: BudgetSettings, beat: 
     running = prepared.running()
     curve = warm_up(running.call, stopwatch, budget, beat)
     # What throws data out of the caches does so before every sample.
-    calls = 1 if case.cache == "cold" else calls_per_sample(curve.last, timer_cost())
+    calls = 1 if case.cache == "cold" else calls_per_sample(curve.typical, timer_cost())
     return Contestant(prepared, running, curve, alive, calls=calls)
 
 

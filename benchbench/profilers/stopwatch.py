@@ -52,13 +52,13 @@ class Stopwatch:
     def time(self, call: Callable[[], object], calls: int = 1) -> Sample:
         """So many calls in a row, from the first until the device is done with the last."""
         self.synchronise()
-        waited = self._waited()
         started = perf_counter_ns()
+        waited = self._waited()  # within the time taken, so that no more can be taken off it
         for _ in range(calls):
             call()
         self.synchronise()
+        waited = self._waited() - waited
         seconds = (perf_counter_ns() - started) / 1e9
-        waited = min(self._waited() - waited, seconds)
         return Sample(seconds / calls, waited / calls)
 
     def _waited(self) -> float:

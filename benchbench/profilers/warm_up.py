@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -24,9 +25,9 @@ class WarmUp:
     steady: bool | None
 
     @property
-    def last(self) -> float:
-        """Seconds of the last call."""
-        return self.samples[-1]
+    def typical(self) -> float:
+        """Seconds of a call at the end, whatever became of the very last."""
+        return median(self.samples[-WINDOW:])
 
     def as_dict(self) -> dict[str, Any]:
         """As records keep it."""
@@ -48,7 +49,7 @@ def warm_up(
     """
     started = perf_counter()
     samples = [stopwatch.time(call).own for _ in range(FEWEST_CALLS)]
-    calls = calls_per_sample(samples[-1], timer_cost())
+    calls = calls_per_sample(median(samples), timer_cost())
     flat = False
     while beat(0.0):
         spent = perf_counter() - started

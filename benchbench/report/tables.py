@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from statistics import quantiles
 
 from rich import box
 from rich.console import RenderableType
@@ -18,6 +20,7 @@ from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Layer, Measurement
 from benchbench.metrics import METRICS, PER_IMAGE, show, si
 from benchbench.records import Quality, Record
+from benchbench.statistics.intervals import percentiles
 
 LAYERS_SHOWN = 10
 CORRUPT_SHOWN = 5
@@ -28,9 +31,23 @@ def profile_tables(
 ) -> list[RenderableType]:
     """Cost, most expensive layers, where the time goes, quality, and how to repeat the run."""
     parts: list[RenderableType] = [_title(record), _metric_table("cost of the network", record)]
+    parts += [Text(line) for line in _latency_lines(record)]
     if record.layers:
         parts.append(_layer_table(record.layers))
     return [*parts, *timings, *_closing(record, folder)]
+
+
+def _latency_lines(record: Record) -> list[str]:
+    """How the samples of a latency lie, and why there are no more of them."""
+    latency = record.get("latency")
+    if latency is None or not latency.processes or len(latency.flat) < 2:
+        return []
+    low, _, high = quantiles(latency.flat, n=4, method="inclusive")
+    found = {"min": min(latency.flat), "IQR": high - low} | percentiles(latency.flat)
+    spread = ", ".join(f"{name} {show('latency', value)}" for name, value in found.items())
+    reasons = Counter(str(process.get("stopped", "unknown")) for process in latency.processes)
+    stopped = ", ".join(f"{why} ({times} of {reasons.total()})" for why, times in reasons.items())
+    return [f"latency {spread}; ended as {stopped}\n"]
 
 
 def _closing(record: Record, folder: str | None = None) -> list[RenderableType]:

@@ -43,7 +43,10 @@ class Prepared(NamedTuple):
         Raises:
             Exception: whatever a network says that cannot be copied.
         """
-        return _running(copy.deepcopy(self.network), self.images.clone(), self.case)
+        network = copy.deepcopy(self.network)
+        if network is self.network:
+            raise TypeError("the network gives itself for a copy")
+        return _running(network, self.images.clone(), self.case)
 
 
 def prepare(case: Case, *, calibrated: bool = True) -> Prepared:
