@@ -93,7 +93,10 @@ def find(name: str, key: str, url: str) -> list[Entry]:
         UserError: the file holds something else.
     """
     if Path(name).is_file():
-        return sorted(_read(Path(name), key), key=lambda entry: entry.created)
+        found = sorted(_read(Path(name), key), key=lambda entry: entry.created)
+        if not found:
+            raise NoEvidence(f"{key}={name}: there is no record in it")
+        return found
     records = stored(name, url)
     if not records:
         raise NoEvidence(f"{key}={name}: no file, record or tag is called so")

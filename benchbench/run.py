@@ -98,6 +98,8 @@ def check_choices(settings: Settings) -> None:
             raise UserError(f"{key}={value}: only task={task} reads {key}")
     if settings.task.name == "rank" and settings.model.get("_target_"):
         raise UserError("task=rank takes models=[...] and not model=")
+    if settings.task.name == "selftest" and settings.model.get("_target_"):
+        raise UserError("task=selftest takes no model=: it measures a network of its own")
     if settings.profiler.accuracy:
         raise UserError("profiler.accuracy=true: it needs other input, so say task=accuracy")
     if not any(asdict(settings.profiler).values()):

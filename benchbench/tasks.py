@@ -11,7 +11,7 @@ from benchbench.cases import Case, from_models, from_settings
 from benchbench.config import ProfilerSettings, Settings
 from benchbench.errors import NoEvidence, UserError
 from benchbench.folders import check_writable
-from benchbench.jobs import DONE, INTERRUPTED, Job, Result
+from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def _rank(settings: Settings, job: Job) -> Result:
         rank_tables(result, known.source),
         rank_document(result, known.source),
         rank_rows(result),
-        INTERRUPTED if interrupted else DONE,
+        INTERRUPTED if interrupted else DONE if result.decided else NO_EVIDENCE,
+        None if interrupted or result.decided else "no evidence: every pair is ambiguous",
     )
 
 

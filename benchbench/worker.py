@@ -184,7 +184,7 @@ def _child(connection: Connection, work: Work) -> None:
         connection.send(("done",))
     except (BrokenPipeError, ConnectionResetError):
         sys.exit(1)  # the parent is gone: nobody is left to measure for
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the parent must hear of any
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the parent must hear of any
         connection.send(("error", explain(error, work.cases[0])))
 
 

@@ -82,6 +82,13 @@ def test_a_name_that_nothing_has_is_no_evidence() -> None:
         find("before", "baseline", URL)
 
 
+def test_a_file_without_records_is_no_evidence(tmp_path: Path) -> None:
+    path = tmp_path / "empty.json"
+    path.write_text("[]")
+    with pytest.raises(NoEvidence, match="there is no record in it"):
+        find(str(path), "baseline", URL)
+
+
 @pytest.mark.parametrize("text", ["", "no json", "{}", "[1]", '{"task": "list"}'])
 def test_a_file_of_something_else_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.txt"

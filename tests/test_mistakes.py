@@ -66,6 +66,7 @@ MISTAKES = {
     "task=rank models=[resnet50,resnet51]": ["resnet51", "close: resnet50"],
     "task=rank models=[resnet50,resnet50]": ["resnet50", "twice"],
     "task=rank model=resnet50 models=[resnet18,resnet50]": ["models=", "model="],
+    "task=selftest model=resnet50": ["task=selftest", "model="],
     "model=resnet50 models=[resnet18]": ["models=", "task=rank"],
     "model=resnet50 records=x": ["records=x", "task=rank"],
     "model=resnet50 baseline=x": ["baseline=x", "task=compare"],

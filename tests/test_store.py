@@ -169,3 +169,43 @@ def test_a_database_without_its_table_has_no_records() -> None:
     store = Store(URL)
     assert store.records() == []
     store.close()
+
+
+FILLS_UP = """
+import resource
+from dataclasses import replace
+from benchbench.cases import Case
+from benchbench.environment import machine_environment
+from benchbench.errors import UserError
+from benchbench.measure import Measured
+from benchbench.measurements import exact
+from benchbench.records import Origin, new_identity, record
+from benchbench.store import Store
+case = Case(name="x", target="x.X", arguments={}, resolution=1, batch_size=1, device="cpu",
+            device_index=0, runtime="eager", precision="fp32", layout="contiguous", threads=1,
+            input="random", preprocessing="torchvision", seed=0)
+measured = Measured(case, machine_environment(), [exact("params", 1)])
+made = record(measured, Origin("profile", {}, ""), new_identity())
+store = Store("sqlite:///results/benchbench.sqlite")
+store.put(made)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+try:
+    store.put(replace(made, settings={"padding": "x" * 3_000_000}))
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_file_that_can_grow_no_more_keeps_what_it_had() -> None:
+    """As on a full disk: an error in one line, the record as it was, and the next one fits."""
+    done = subprocess.run(
+        [sys.executable, "-c", FILLS_UP], capture_output=True, text=True, check=True, timeout=60
+    )
+    (line,) = done.stdout.splitlines()
+    assert "store.url=sqlite:///results/benchbench.sqlite cannot be used" in line
+    store = Store(URL)
+    (kept,) = store.records()
+    assert kept.settings == {}
+    store.put(replace(kept, id="next"))
+    assert len(store.records()) == 2
+    store.close()

@@ -20,7 +20,6 @@ JUDGED = (
 )
 TIMED = tuple(name for name in JUDGED if METRICS[name].unit == "s")
 NOISE_MULTIPLE = 4  # with 5 processes a side, half the width of an interval is 2.1 spreads
-WIDEST_SAME = 0.1
 PROBE_DRIFT = 0.05  # of fixed work: worth a remark
 SESSIONS_TO_CONFIRM = 2
 WORST = "D"
@@ -80,8 +79,8 @@ def judge(
 
     `theta` is the least change that counts as one in this machine's selftest. What was measured
     apart also differs by what the machine did meanwhile: four times the spread between processes,
-    twice for each side, counts as none, and the control probe's drift on top of it. Where that is
-    over 10 %, nothing is called the same. Worse must recur in a second session to be confirmed.
+    twice for each side, counts as none, and the control probe's drift on top of it. Worse must
+    recur in a second session to be confirmed.
     """
     before, after = _by_case(baseline), _by_case(candidate)
     rows: list[Row] = []
@@ -120,10 +119,10 @@ def _by_case(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 def _case_rows(
     baseline: Sequence[Entry], candidate: Sequence[Entry], theta: float, force: bool
 ) -> Iterator[Row]:
-    old, new = baseline[-1], candidate[-1]  # exact figures: the latest say what is so now
     for name in METRICS:
-        if name in old.exact:
-            yield _exact_row(old, new, name)
+        old = [entry for entry in baseline if name in entry.exact]
+        if old:
+            yield _exact_row(old[-1], candidate, name)
         elif name in JUDGED and any(name in entry.medians for entry in baseline):
             yield _timed_row(baseline, candidate, name, theta, force)
 
@@ -132,10 +131,13 @@ def _missing(case: Mapping[str, Any], metric: str, value: float | None, why: str
     return Row(case, metric, value, None, MISSING, None, confirmed=False, note=why)
 
 
-def _exact_row(old: Entry, new: Entry, name: str) -> Row:
-    before, after = old.exact[name], new.exact.get(name)
-    if after is None:
+def _exact_row(old: Entry, candidate: Sequence[Entry], name: str) -> Row:
+    """The latest that either side counted: it says what is so now."""
+    before = old.exact[name]
+    found = [entry.exact[name] for entry in candidate if name in entry.exact]
+    if not found:
         return _missing(old.case, name, before, "the candidate has not this metric")
+    after = found[-1]
     if before == after:
         return Row(old.case, name, before, after, UNCHANGED, None, confirmed=True, note="")
     worse = (after > before) == METRICS[name].lower_is_better
@@ -197,9 +199,7 @@ def _verdict(before: Sequence[Entry], after: Sequence[Entry], name: str, theta: 
     spreads = [variance(logs) for logs in (old, new) if len(logs) > 1]
     noise = max(spreads, default=0.0) ** 0.5
     drift = abs(_drift(before, after)) if name in TIMED else 0.0
-    verdict = apart(old, new, theta=max(theta, NOISE_MULTIPLE * noise) + drift)
-    too_wide = verdict.answer == Answer.SAME and verdict.theta > WIDEST_SAME
-    return verdict._replace(answer=Answer.AMBIGUOUS) if too_wide else verdict
+    return apart(old, new, theta=max(theta, NOISE_MULTIPLE * noise) + drift)
 
 
 def _drift(before: Sequence[Entry], after: Sequence[Entry]) -> float:

@@ -12,7 +12,7 @@ from benchbench.measurements import Measurement
 from benchbench.records import Record
 from benchbench.rounds import log_ratios, shares
 from benchbench.statistics.ranking import Rank, Tau, kendall, rank_intervals
-from benchbench.statistics.verdicts import Verdict, corrected, paired
+from benchbench.statistics.verdicts import Answer, Verdict, corrected, paired
 
 PROFILERS = ProfilerSettings(complexity=True, latency=True)
 # What might tell the order without a clock.
@@ -43,6 +43,11 @@ class Ranking(NamedTuple):
     pairs: tuple[Pair, ...]
     correlations: dict[str, Tau | None]  # None: all of them have the same, or not all have it
     theta: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether anything is known of any pair."""
+        return any(pair.verdict.answer != Answer.AMBIGUOUS for pair in self.pairs)
 
 
 def judge(records: Sequence[Record], theta: float) -> Ranking:

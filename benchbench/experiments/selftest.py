@@ -20,6 +20,7 @@ NETWORK = "mobilenet_v3_small"  # short calls: many rounds in little time
 NAMES = ("one", "the same again")
 TASK = "selftest"
 FEWEST_PROCESSES = 3
+WORST = "D"
 
 
 class Selftest(NamedTuple):
@@ -68,12 +69,17 @@ class Threshold(NamedTuple):
 
 
 def known_threshold(selftests: Sequence[Record]) -> Threshold:
-    """The least change that counts as one, from the latest of a machine's selftests."""
+    """The least change that counts as one, from the latest of a machine's selftests.
+
+    One of the worst grade says what disturbed it and not what the machine is like.
+    """
     sessions: dict[str, list[Record]] = {}
     for record in selftests:
         sessions.setdefault(str(record.session), []).append(record)
     for session, pair in sorted(sessions.items(), reverse=True):
-        if len(pair) == len(NAMES) and len(pair[0]["latency"].samples) >= FEWEST_PROCESSES:
+        disturbed = any(record.quality.grade == WORST for record in pair)
+        whole = len(pair) == len(NAMES) and len(pair[0]["latency"].samples) >= FEWEST_PROCESSES
+        if whole and not disturbed:
             found = judge(pair)
             return Threshold(found.theta, f"selftest {session}: noise {100 * found.noise:.2f} %")
     return Threshold(threshold(None), "no selftest of this machine as it is now: task=selftest")

@@ -3,10 +3,11 @@
 What the machine does to a process comes and goes within seconds, and where the weights of a
 network come to lie in memory is worth 1 % of its time for as long as they lie there. So the
 networks take turns in short blocks, in the order of Latin squares, and every so often all of them
-move to fresh copies. Measured (mobilenet_v3_small against itself, one pinned thread on two
-busy cores, processor time, 7 processes of 4 s): the ratio's spread between processes was 1.1 to
-1.5 % on one copy and 0.3 to 0.7 % on six, the more the longer the blocks. What is copied last
-tends to be faster, by up to 1 %, so every other order of copying is the one before it in reverse.
+move to fresh copies. Measured (mobilenet_v3_small against itself, one pinned thread, 5 networks in
+turn, 9 processes of 1.2 s a network, on a machine whose calls took 6 to 8 ms): the ratio's spread
+between processes was 0.8 to 1.7 % with blocks of 20 ms and 0.2 to 0.5 % with blocks of 5. What is
+copied last tends to be faster, by up to 1 %, so every other order of copying is the one before it
+in reverse.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from benchbench.statistics.intervals import median_interval
 from benchbench.statistics.orders import orders
 from benchbench.statistics.steady import stop_reason
 
-BLOCK_SECONDS = 0.02  # in turn: longer ones were noisier, because the machine drifts meanwhile
+BLOCK_SECONDS = 0.005  # in turn: longer ones are noisier, because the machine drifts meanwhile
 LONE_BLOCK_SECONDS = 0.1  # of a single network, whose only rival is the control probe
 EPOCH_SECONDS = 0.2  # of each network, on one copy
 CALLS_ON_A_NEW_COPY = 3

@@ -19,6 +19,9 @@ CONFIDENCE = 0.99
 POWER = 0.95
 
 
+WIDEST_SAME = 0.1  # a theta beyond it says too little to call anything the same
+
+
 class Answer(StrEnum):
     FASTER = "FASTER"
     SLOWER = "SLOWER"
@@ -194,7 +197,8 @@ def _answer(low: float, high: float, bound: float) -> Answer:
         return Answer.SLOWER
     if high < -bound:
         return Answer.FASTER
-    return Answer.SAME if -bound <= low and high <= bound else Answer.AMBIGUOUS
+    inside = -bound <= low and high <= bound
+    return Answer.SAME if inside and bound <= log1p(WIDEST_SAME) else Answer.AMBIGUOUS
 
 
 def _p_value(estimate: _Estimate) -> float:

@@ -110,7 +110,7 @@ def test_a_machine_that_became_slower_explains_as_much() -> None:
     drifted = entry(slower(0.1), probe=(0.0011,) * 5, memory=(2e6, 2.001e6, 2e6, 2.002e6, 2e6))
     result = judge([entry()], [drifted], 0.01)
     rows = {row.metric: row for row in result.rows}
-    assert str(rows["latency"].answer) != "SLOWER"
+    assert str(rows["latency"].answer) == "AMBIGUOUS"  # 10 % count as nothing, and are not nothing
     assert "the same fixed work took +10 %" in rows["latency"].note
     assert str(rows["peak_memory"].answer) == "SLOWER"
     assert rows["peak_memory"].worse is True
@@ -152,6 +152,21 @@ def test_what_the_candidate_lacks_is_missing_and_what_it_adds_is_said() -> None:
     assert [row.answer for row in result.rows] == ["MISSING"]
     assert result.new == ("other",)
     assert judge([replace(entry(), exact={}, medians={})], [entry()], 0.01).exit_code == 3
+
+
+def test_a_record_twice_is_no_second_session() -> None:
+    once = entry(slower(0.1), created="2026-01-02")
+    assert judge([entry()], [once, once], 0.01).exit_code == 3
+
+
+def test_counts_of_an_older_run_are_not_lost_behind_one_without() -> None:
+    """The newest that has the metric, on each side."""
+    bare = entry(created="2026-01-09", exact={})
+    worse = entry(params=101, created="2026-01-02")
+    for before, after in (([entry(), bare], [worse]), ([entry()], [worse, bare])):
+        result = judge(before, after, 0.01)
+        assert next(row for row in result.rows if row.metric == "params").answer == "changed"
+        assert result.exit_code == 1
 
 
 def test_a_confirmed_regression_comes_before_missing_evidence() -> None:

@@ -14,6 +14,7 @@ from benchbench.statistics.verdicts import (
     Answer,
     apart,
     benjamini_hochberg,
+    corrected,
     overall,
     paired,
     smallest_effect,
@@ -228,3 +229,25 @@ def test_among_many_models_the_few_slow_ones_are_named() -> None:
     assert np.mean(named) >= 0.9
     assert np.mean(falsely) <= 0.05
     assert wilcoxon([1.0, 2.0, 3.0, 4.0, 5.0]).pvalue == 1 / 16
+
+
+def test_many_at_once_are_held_to_more() -> None:
+    """30 equal networks and one whose change is seen at 99 % alone: 0.01 / 31 asks for more."""
+    still = paired([0.001, -0.001, 0.0, 0.001, -0.001], theta=0.01)
+    weak = paired([0.030, 0.022, 0.040, 0.018, 0.034], theta=0.001)
+    strong = paired([0.0300, 0.0301, 0.0299, 0.0300, 0.0301], theta=0.01)
+    assert weak.p_value is not None
+    assert 0.01 / 31 < weak.p_value < 0.01
+    assert weak.answer == Answer.SLOWER == strong.answer
+    found = corrected([weak, strong, *[still] * 29])
+    assert [one.answer for one in found[:3]] == [Answer.AMBIGUOUS, Answer.SLOWER, Answer.SAME]
+    assert [one.answer for one in corrected([weak])] == [Answer.SLOWER]
+    assert corrected([]) == []
+
+
+def test_nothing_is_the_same_within_more_than_a_tenth() -> None:
+    """Noise of 10 % makes theta 20 %: 15 % more, known to 1 %, is not the same."""
+    logs = [0.142, 0.143, 0.141, 0.142, 0.143]
+    assert paired(logs, theta=0.2).answer == Answer.AMBIGUOUS
+    assert paired([0.0] * 4 + [0.001], theta=0.2).answer == Answer.AMBIGUOUS
+    assert paired([0.0] * 4 + [0.001], theta=0.1).answer == Answer.SAME
