@@ -92,6 +92,14 @@ def check_choices(settings: Settings) -> None:
     for group, name in (("device", settings.device.type), ("runtime", settings.runtime.name)):
         if name not in options(group):
             raise unknown_option(group, name)
+    _refuse_what_is_not_read(settings)
+    if settings.profiler.accuracy:
+        raise UserError("profiler.accuracy=true: it needs other input, so say task=accuracy")
+    if not any(asdict(settings.profiler).values()):
+        raise UserError(f"no profiler: allowed are {', '.join(options('profiler'))}")
+
+
+def _refuse_what_is_not_read(settings: Settings) -> None:
     for key, task in ONLY_READ_BY.items():
         value = getattr(settings, key)
         if value and settings.task.name != task:
@@ -100,7 +108,3 @@ def check_choices(settings: Settings) -> None:
         raise UserError("task=rank takes models=[...] and not model=")
     if settings.task.name == "selftest" and settings.model.get("_target_"):
         raise UserError("task=selftest takes no model=: it measures a network of its own")
-    if settings.profiler.accuracy:
-        raise UserError("profiler.accuracy=true: it needs other input, so say task=accuracy")
-    if not any(asdict(settings.profiler).values()):
-        raise UserError(f"no profiler: allowed are {', '.join(options('profiler'))}")

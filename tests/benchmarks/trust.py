@@ -5,7 +5,7 @@ python tests/benchmarks/trust.py --sessions 20 --disturbed 3
 Every session is `measure` as task=rank calls it: six networks take turns in each of 5 fresh
 processes. Four are the same; two do 3 and 5 % more inside their forward. Afterwards the usual
 ways time the same pairs. Raw findings go to results/benchmarks/trust.json after every session, and
-`--report` makes the page from them again.
+`--resume` goes on from them.
 """
 
 from __future__ import annotations
@@ -139,22 +139,30 @@ def usual_way() -> Document:
     return child("usual_way.py", json.dumps(settings))["pairs"]
 
 
-def run(quiet: int, disturbed: int) -> None:
-    document: dict[str, Any] = {"sessions": {}, "usual": [], "selftest": selftest()}
-    document["known_length"] = {"seconds": LENGTH} | known_length()
-    document["calibration"] = calibrate()
-    extra = document["calibration"]["extra"]
+def begun() -> dict[str, Any]:
+    """What comes before any session."""
+    return {
+        "sessions": {},
+        "usual": [],
+        "selftest": selftest(),
+        "known_length": {"seconds": LENGTH} | known_length(),
+        "calibration": calibrate(),
+    }
+
+
+def run(document: dict[str, Any], quiet: int, disturbed: int) -> None:
+    """Add sessions until there are so many, and write after each."""
     for busy, count in ((0, quiet), (1, disturbed), (2, disturbed)):
+        sessions = document["sessions"].setdefault(str(busy), [])
         with load(busy):
-            for number in range(count):
-                sessions = document["sessions"].setdefault(str(busy), [])
-                sessions.append(session(extra))
+            while len(sessions) < count:
+                sessions.append(session(document["calibration"]["extra"]))
                 if not busy:
                     document["usual"].append(usual_way())
                 FILE.parent.mkdir(parents=True, exist_ok=True)
                 FILE.write_text(json.dumps(document) + "\n", encoding="utf-8")
                 took = f"{sessions[-1]['seconds']:.0f} s"
-                print(f"{LOADS[busy]}: {number + 1}/{count}, {took}", file=sys.stderr)
+                print(f"{LOADS[busy]}: {len(sessions)}/{count}, {took}", file=sys.stderr)
 
 
 def verdicts(ratios: Sequence[Sequence[float]], theta: float) -> list[Verdict]:
@@ -207,8 +215,8 @@ def _differ(one: dict[str, float], two: dict[str, float], share: float) -> bool:
     return gap > one["error"] + two["error"] and gap > share * min(one["value"], two["value"])
 
 
-def report() -> None:
-    document = json.loads(FILE.read_text(encoding="utf-8"))
+def report(document: Document) -> None:
+    """The page: verdicts as `paired` gives them, beside what the usual ways would have said."""
     quiet = document["sessions"]["0"]
     ratios = [logs for one in quiet for logs in one["equal"]]
     noise = math.sqrt(fmean(stdev(logs) ** 2 for logs in ratios))
@@ -261,12 +269,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--disturbed", type=int, default=3)
-    parser.add_argument("--report", action="store_true", help="only from what is there")
+    parser.add_argument("--resume", action="store_true", help="keep the sessions that are there")
     wanted = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    if not wanted.report:
-        run(wanted.sessions, wanted.disturbed)
-    report()
+    document = json.loads(FILE.read_text(encoding="utf-8")) if wanted.resume else begun()
+    run(document, wanted.sessions, wanted.disturbed)
+    report(document)
 
 
 if __name__ == "__main__":
