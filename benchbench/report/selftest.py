@@ -46,7 +46,7 @@ def _lines(result: Selftest) -> list[tuple[str, str, str]]:
         ("threshold", f"{100 * result.theta:.2f} %", "a change counts from here on"),
         ("smallest change found", effects.split(",")[0], f"95 times in 100: {effects} processes"),
         ("resolution of the clock", si(result.clock_resolution, "s"), "its smallest step"),
-        ("reading the clock", si(result.timer_cost, "s"), "at best"),
+        ("reading the clock", si(result.timer_cost, "s"), "on average"),
     ]
 
 
