@@ -6,9 +6,7 @@ of what a user waits for they are. The L2 is flushed before every call.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -16,6 +14,7 @@ from benchbench.cases import Case
 from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
+from benchbench.profilers.garbage import without_garbage_collection
 from benchbench.runtimes.cuda import (
     Batch,
     CaptureFailed,
@@ -108,7 +107,7 @@ def _measured(
         event_seconds(call, cuda, blocks.batch)
         return beat(0.0)
 
-    with _without_garbage_collection():
+    with without_garbage_collection():
         watch.calibrate(load, clock=cuda.clock)
         _fill(blocks, call, cuda, watch, budget, beat)
     if not blocks.samples:
@@ -155,16 +154,3 @@ def _precise(samples: list[float]) -> bool:
         return False
     middle = (interval.low + interval.high) / 2
     return interval.high - middle <= PRECISION * middle
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """A collection stops the host, and the queue runs empty meanwhile."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from math import isfinite, log
@@ -29,6 +28,7 @@ from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
 from benchbench.profilers.eviction import evictor
+from benchbench.profilers.garbage import without_garbage_collection
 from benchbench.profilers.probe import control_probe
 from benchbench.profilers.stopwatch import (
     Sample,
@@ -116,7 +116,7 @@ def latency(
     turns = Turns(contestants, stopwatch, control_probe(cases[0]), evict, Random(number))
     turns.watch = _watch(cases[0], turns, beat)
     before = sentinels.read()
-    with _without_garbage_collection():
+    with without_garbage_collection():
         stopped = _take_turns(turns, budget, beat, number)
     seen = sentinels.difference(before, sentinels.read(), cases[0].threads)
     shared = {
@@ -340,16 +340,3 @@ def _parts(
     for name, seconds in samples.items():
         if seconds:
             yield Measurement(f"{name}_time", samples=(tuple(seconds),))
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """What is alive now is never looked at again."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()

@@ -10,7 +10,6 @@ is doing, so their ratio holds still where each time alone does not. A process h
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import os
@@ -18,7 +17,6 @@ import random
 import resource
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import cycle
 from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ from benchmarks.contestants import Cell, cells, networks_of
 
 from benchbench.cases import cores
 from benchbench.errors import UserError
+from benchbench.profilers.garbage import without_garbage_collection
 from benchbench.statistics.orders import orders
 
 if TYPE_CHECKING:
@@ -74,19 +73,6 @@ def block(network: nn.Module, images: Tensor, calls: int) -> float:
     for _ in range(calls):
         network(images)
     return (thread_time() - started) / calls
-
-
-@contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """What is alive now is never looked at again."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 def measured(cell: Cell, batches: list[int], seed: int) -> Iterator[dict[str, Any]]:
