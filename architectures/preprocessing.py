@@ -79,7 +79,13 @@ def preprocess(path: Path, resolution: int, how: Preprocessing) -> Tensor:
         UnreadableImage: the file is not an image that can be decoded; the message says why.
     """
     image = decode(path)
-    box = crop_box(image.size, resolution, how)
+    return crop(image, crop_box(image.size, resolution, how), resolution, how)
+
+
+def crop(
+    image: Image.Image, box: tuple[float, float, float, float], resolution: int, how: Preprocessing
+) -> Tensor:
+    """(3, resolution, resolution), fp32, of a region: left, upper, right and lower edge."""
     pixels = np.asarray(_resize(image, resolution, box, how), dtype=np.float32)  # (H, W, 3)
     normalised = (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
     channels_first = normalised.transpose(2, 0, 1)

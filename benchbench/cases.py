@@ -7,8 +7,8 @@ import importlib
 import inspect
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,13 @@ from architectures.scaling import Scale, compound
 from benchbench.config import (
     ScaleSettings,
     Settings,
+    executed,
     model_settings,
     options,
     unknown_option,
 )
 from benchbench.errors import UserError, first_line, unknown
+from benchbench.support import RUNTIME_OPTIONS, check_installed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,6 +59,9 @@ class Case:
     labels: str | None = None  # path of the labels of a folder of images
     cache: str = "warm"
     mode: str = "inference"
+    runtime_options: Mapping[str, Any] = field(default_factory=dict)  # those it reads
+    calibration: str | None = None  # path of a folder of images, for int8
+    prepared: str | None = None  # folder of what the runtime made of it; records leave it out
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -91,6 +96,7 @@ def from_settings(settings: Settings, name: str) -> Case:
             f"resolution={settings.resolution} and scale.resolution={settings.scale.resolution:g}"
         )
         raise UserError(f"{both}: give one of them")
+    check_installed(settings)
     scale = _scale(settings.scale)
     arguments |= _scaled(str(target), arguments, settings.scale)
     return Case(
@@ -114,24 +120,56 @@ def from_settings(settings: Settings, name: str) -> Case:
         labels=settings.labels,
         cache=settings.cache,
         mode=settings.mode,
+        calibration=settings.calibration,
+        runtime_options={
+            option: getattr(settings.runtime, option)
+            for option in RUNTIME_OPTIONS.get(settings.runtime.name, ())
+        },
     )
 
 
 def from_models(settings: Settings) -> list[Case]:
-    """A case for each of `models`: names, globs of names, and networks of one's own.
+    """A case for each of `models`, in each of `runtimes` and of `precisions`.
+
+    Models are names, globs of names, and networks of one's own.
 
     Raises:
-        UserError: fewer than two, one twice, or one that does not exist.
+        UserError: fewer than two cases, one twice, or one that does not exist.
     """
     chosen = [entry for item in settings.models for entry in _models(item)]
     names = [name for name, _ in chosen]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"models: {', '.join(twice)} stands there twice")
-    if len(chosen) < 2:
+    ways = _ways(settings)
+    if len(chosen) * len(ways) < 2:
         given = f"models=[{', '.join(names)}]"
-        raise UserError(f"{given}: needs at least two networks (task=list shows them all)")
-    return [from_settings(replace(settings, model=model), name) for name, model in chosen]
+        raise UserError(
+            f"{given}: needs at least two networks (task=list shows them all), or one in several "
+            "runtimes=[...] or precisions=[...]"
+        )
+    return [
+        from_settings(replace(executed(settings, *way), model=model), name)
+        for way in ways
+        for name, model in chosen
+    ]
+
+
+def _ways(settings: Settings) -> list[tuple[str, str]]:
+    """Every runtime with every precision that was asked for."""
+    runtimes = settings.runtimes or [settings.runtime.name]
+    precisions = settings.precisions or [settings.precision]
+    for key, given in (("runtimes", runtimes), ("precisions", precisions)):
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice:
+            raise UserError(f"{key}: {', '.join(twice)} stands there twice")
+    return [(runtime, precision) for runtime in runtimes for precision in precisions]
+
+
+def labels(cases: Sequence[Case]) -> list[str]:
+    """What tells cases of one comparison apart: name, and how it is executed where that differs."""
+    axes = [axis for axis in ("runtime", "precision") if len({getattr(c, axis) for c in cases}) > 1]
+    return [" ".join([case.name, *(getattr(case, axis) for axis in axes)]) for case in cases]
 
 
 def _models(item: Any) -> list[tuple[str, dict[str, Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from benchbench.errors import UserError, unknown
+from benchbench.support import PRECISIONS, check_execution
 
 OUTPUTS = ("table", "json", "csv")
 LAYOUTS = ("contiguous", "channels_last")
-PRECISIONS = ("fp32", "bf16", "fp16")
 CACHES = ("warm", "cold")
 MODES = ("inference", "train")
 WEIGHTS_FORMATS = ("auto", "torchvision", "timm", "official", "lite_pytorch")
@@ -33,7 +33,12 @@ class DeviceSettings:
 
 @dataclass
 class RuntimeSettings:
+    """What executes the network. Each option is read by the runtimes that support.py names."""
+
     name: str = "eager"
+    autotune: bool = False  # let inductor time several kernels for a layer, and take the fastest
+    provider: str = "auto"  # of ONNX Runtime; auto: the device's own
+    opset: int = 20  # of the ONNX graph that torch exports
 
 
 @dataclass
@@ -83,6 +88,8 @@ class Settings:
     task: TaskSettings = field(default_factory=TaskSettings)
     model: dict[str, Any] = field(default_factory=dict)
     models: list[Any] = field(default_factory=list)  # task=rank's: names, globs or networks
+    runtimes: list[str] = field(default_factory=list)  # task=rank's: each network in each of them
+    precisions: list[str] = field(default_factory=list)  # task=rank's, likewise
     device: DeviceSettings = field(default_factory=DeviceSettings)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     profiler: ProfilerSettings = field(default_factory=ProfilerSettings)
@@ -100,6 +107,7 @@ class Settings:
     resolution: int | None = None  # None: the network's own
     input: str = "random"  # or the path of an image; for task=accuracy, of a folder of them
     labels: str | None = None  # path of the labels of a folder without class folders
+    calibration: str | None = None  # folder of images to see int8's ranges on; None: noise
     seed: int = 0
     output: str = "table"
     tag: str | None = None
@@ -171,6 +179,10 @@ def _refuse_added_keys(config: DictConfig) -> None:
 LARGEST_SCALE = 100  # beyond it building alone takes minutes
 LARGEST_PHI = 16  # 65,536 times the multiply-adds
 _RANGES = {"batch_size": (1, 2**62), "resolution": (1, 2**31), "seed": (0, 2**63 - 1)}
+PATHS = (
+    *("results", "input", "weights", "labels", "calibration"),
+    *("baseline", "candidate", "records"),
+)
 _ALLOWED = {
     "output": OUTPUTS,
     "layout": LAYOUTS,
@@ -190,11 +202,12 @@ def _check(value: Settings) -> None:
     for key, allowed in _ALLOWED.items():
         if getattr(value, key) not in allowed:
             raise UserError(f"{key}={getattr(value, key)}: allowed are {', '.join(allowed)}")
-    for key in ("results", "input", "weights", "labels", "baseline", "candidate", "records"):
+    for key in PATHS:
         if getattr(value, key) == "":
             raise UserError(f"{key}= is empty: it must be a path")
     _check_groups(value)
     _check_budget(value.budget)
+    check_execution(value)
 
 
 def _check_groups(value: Settings) -> None:
@@ -209,6 +222,11 @@ def _check_groups(value: Settings) -> None:
     if not abs(value.scale.phi) <= LARGEST_PHI:
         limits = f"-{LARGEST_PHI} to {LARGEST_PHI}"
         raise UserError(f"scale.phi={value.scale.phi}: must be from {limits}")
+
+
+def executed(value: Settings, runtime: str, precision: str) -> Settings:
+    """The same settings, executed by this runtime in this precision."""
+    return replace(value, runtime=replace(value.runtime, name=runtime), precision=precision)
 
 
 def _check_budget(value: BudgetSettings) -> None:

@@ -18,8 +18,13 @@ from benchbench.store import Store
 COMPARABLE = (
     *("model", "target", "arguments", "device_type", "runtime", "precision", "layout"),
     *("batch_size", "input_shape", "threads", "input", "cache", "mode"),
+    "runtime_options",
 )
-DEFAULTS = {"cache": "warm", "mode": "inference"}  # of runs that did not say so yet
+DEFAULTS = {
+    "cache": "warm",
+    "mode": "inference",
+    "runtime_options": {},
+}  # of runs that did not say so yet
 SQLITE = b"SQLite format 3\0"
 
 

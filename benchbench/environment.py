@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from benchbench import __version__, cgroup
 from benchbench.cases import Case, cores
 from benchbench.device import cpu_info, cpu_name
 from benchbench.sensors import MEMORY_CLOCK, SM_CLOCK, ask, open_sensors
+from benchbench.support import EXTRAS
 
 PACKAGES = (
     "torch",
@@ -42,7 +43,9 @@ VARIABLES = (
     *("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"),
 )
 # Where code and weights came from does not say how fast they run here.
-NOT_IN_FINGERPRINT = ("git", "weights", "lock", "fingerprint")
+NOT_COMPARED = ("git", "weights", "lock", "fingerprint")
+# The machine's noise and roofs are the same for all of its runtimes.
+NOT_IN_FINGERPRINT = (*NOT_COMPARED, "runtime")
 MISSING = object()  # no value of a key, which is not the same as None
 
 
@@ -76,6 +79,8 @@ def torch_environment(case: Case) -> dict[str, Any]:
             "deterministic": torch.are_deterministic_algorithms_enabled(),
         }
     }
+    runtime = runtime_environment(case)
+    found |= {"runtime": runtime} if runtime else {}
     if case.device == "cuda":
         properties = torch.cuda.get_device_properties(case.device_index)
         found["gpu"] = {
@@ -88,21 +93,27 @@ def torch_environment(case: Case) -> dict[str, Any]:
     return found
 
 
+def runtime_environment(case: Case) -> dict[str, str | None]:
+    """The versions of what executes a case beside torch; nothing for torch's own runtimes."""
+    return {name: _version(name) for name in EXTRAS.get(case.runtime, ("", ()))[1]}
+
+
 def fingerprint(environment: Mapping[str, Any]) -> str:
     """A digest of everything in an environment that changes a figure."""
-    return _digest(_text(_kept(environment)))
+    return _digest(_text(_kept(environment, NOT_IN_FINGERPRINT)))
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What makes two fingerprints differ, a line a key: 'machine.cpu: "A" / "B"'.
+    """What makes two environments differ, a line a key: 'machine.cpu: "A" / "B"'.
 
-    None if and only if the fingerprints are equal. Of two lists only what the other lacks is shown.
+    None if and only if the fingerprints are equal and so are the runtime's versions. Of two lists
+    only what the other lacks is shown.
     """
-    return list(_differences("", _kept(one), _kept(other)))
+    return list(_differences("", _kept(one, NOT_COMPARED), _kept(other, NOT_COMPARED)))
 
 
-def _kept(environment: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: item for key, item in environment.items() if key not in NOT_IN_FINGERPRINT}
+def _kept(environment: Mapping[str, Any], left_out: Sequence[str]) -> dict[str, Any]:
+    return {key: item for key, item in environment.items() if key not in left_out}
 
 
 def _differences(key: str, one: Any, other: Any) -> Iterator[str]:

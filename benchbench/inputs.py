@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from benchbench.cases import Case, image_path
@@ -9,6 +11,9 @@ from benchbench.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CALIBRATION_IMAGES = 128
+CALIBRATION_SEED = 2**20  # other crops than any that are judged
 
 
 def make_input(case: Case) -> Tensor:
@@ -49,3 +54,27 @@ def check_image(case: Case) -> None:
         decode(path)
     except ValueError as error:
         raise UserError(f"input={error}") from error
+
+
+def calibration_batches(case: Case) -> Iterator[Tensor]:
+    """(N, 3, H, W), fp32, on the CPU: what the ranges of int8 are seen on.
+
+    Random crops of the images that were named for it; without any, noise, on which ranges are
+    those of a network that nobody trained.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    import torch
+
+    batches = math.ceil(CALIBRATION_IMAGES / case.batch_size)
+    if case.calibration is None:
+        generator = torch.Generator().manual_seed(case.seed)
+        for _ in range(batches):
+            yield torch.randn(case.input_shape, generator=generator)
+        return
+    from benchbench.datasets.crops import in_batches, random_crops
+
+    count = batches * case.batch_size
+    crops = random_crops("calibration", case.calibration, case, count, CALIBRATION_SEED)
+    yield from in_batches(crops, case.batch_size)

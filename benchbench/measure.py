@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchbench.cases import Case
@@ -15,7 +18,8 @@ from benchbench.lock import machine_lock
 from benchbench.measurements import Layer, Measurement, absent, joined
 from benchbench.networks import build, total_stride
 from benchbench.provenance import check_weights
-from benchbench.worker import INTERLEAVED, Interrupted, Progress, Work, run
+from benchbench.runtimes.running import needs_preparation
+from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Work, run
 
 # Profilers that share a fresh process, in the order they run in. Memory and energy have their
 # own, because what another one allocated or heated up would be counted.
@@ -96,11 +100,56 @@ def measure(
         for measured in found:
             measured.environment |= {} if remark is None else {"lock": remark}
         try:
-            _carry_out(plan, found, budget, progress, kept, lend)
+            with _prepared(found, budget, progress) as folders:
+                _carry_out(_in_folders(plan, folders), found, budget, progress, kept, lend)
         except (Interrupted, KeyboardInterrupt):  # the latter between two processes
             for measured in found:
                 measured.interrupted = True
     return found
+
+
+@contextmanager
+def _prepared(
+    found: Sequence[Measured], budget: BudgetSettings, progress: Progress
+) -> Iterator[list[str | None]]:
+    """Export and compile what has to be, each case in a folder that is there while it is used.
+
+    What a runtime computes is compared with eager fp32 here, before any of it is timed.
+    """
+    folders: list[str | None] = []
+    with TemporaryDirectory(prefix="benchbench-") as parent:
+        for index, measured in enumerate(found):
+            if not needs_preparation(measured.case):
+                folders.append(None)
+                continue
+            folder = Path(parent) / str(index)
+            folder.mkdir()
+            folders.append(str(folder))
+            case = replace(measured.case, prepared=str(folder))
+            if Path(case.input).is_dir():  # whatever is fed later, one tensor will do to compare
+                case = replace(case, input="random")
+            work = Work((case,), PREPARING, budget)
+            _do(work, [index], found, progress)
+        yield folders
+
+
+def _in_folders(
+    plan: Sequence[tuple[Work, Sequence[int]]], folders: Sequence[str | None]
+) -> list[tuple[Work, Sequence[int]]]:
+    """The same plan, with cases that know where they were prepared."""
+    return [
+        (
+            replace(
+                work,
+                cases=tuple(
+                    replace(case, prepared=folders[index])
+                    for case, index in zip(work.cases, indices, strict=True)
+                ),
+            ),
+            indices,
+        )
+        for work, indices in plan
+    ]
 
 
 def _carry_out(

@@ -32,7 +32,10 @@ METRICS: dict[str, Metric] = {
     "forward_time": Metric("forward with loss", "s", exact=False),
     "backward_time": Metric("backward", "s", exact=False),
     "optimiser_step_time": Metric("optimiser step", "s", exact=False),
-    "build_time": Metric("time to build", "s", exact=False),
+    "preparation_time": Metric("time to export and compile", "s", exact=False),
+    "preparation_memory": Metric("memory to export and compile", "B", exact=False),
+    "runtime_difference": Metric("difference from eager fp32", "", exact=False),
+    "build_time": Metric("time to build or load", "s", exact=False),
     "cold_start": Metric("first call", "s", exact=False),
     "device_time": Metric("device time", "s", exact=False),
     "graph_time": Metric("graph time", "s", exact=False),
@@ -90,4 +93,6 @@ def show(metric: str, value: float | None) -> str:
     unit = METRICS[metric].unit
     if unit:
         return si(value, unit)
-    return f"{value:,.0f}" if METRICS[metric].exact else f"{value:.2f}"
+    if METRICS[metric].exact:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value >= 0.01 or value == 0 else f"{value:.1e}"

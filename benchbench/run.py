@@ -20,6 +20,8 @@ from benchbench.tasks import TASKS
 ONLY_READ_BY = {
     "labels": "accuracy",
     "models": "rank",
+    "runtimes": "rank",
+    "precisions": "rank",
     "records": "rank",
     "baseline": "compare",
     "candidate": "compare",

@@ -35,6 +35,7 @@ SILENCE_SECONDS = 600.0  # without a sign of life from the child
 STOP_SECONDS = 60.0  # to finish the call under way after Ctrl-C; a second one ends the wait
 PROGRESS_SECONDS = 0.5
 INTERLEAVED = ("latency",)  # profilers that take all cases of a process, in turn
+PREPARING = ("preparation",)
 PARENT_DIED = 1  # prctl(2): PR_SET_PDEATHSIG
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -190,14 +191,14 @@ def _child(connection: Connection, work: Work) -> None:
 
 def _profile(connection: Connection, work: Work) -> None:
     first = work.cases[0]
-    core = pin(first)
+    core = None if work.profilers == PREPARING else pin(first)  # compilers may use all cores
     import torch
 
     from benchbench.environment import torch_environment
     from benchbench.runtimes.formats import set_flags
 
     torch.set_num_threads(first.threads)
-    set_flags()
+    set_flags(first)
     if first.device == "cuda":
         torch.cuda.set_device(first.device_index)  # what a bare `synchronize` waits for
     for index in range(len(work.cases)):

@@ -17,7 +17,7 @@ STAGES = (
         *("benchbench", "benchbench.errors", "benchbench.folders", "benchbench.metrics"),
         *("benchbench.measurements", "benchbench.statistics"),
     ),
-    ("benchbench.config",),
+    ("benchbench.config", "benchbench.support"),
     ("benchbench.cases",),
     ("benchbench.weights",),
     ("benchbench.networks",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from benchbench.counting.formulas import Convolution
 from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
 from benchbench.counting.walk import Executed, Walk
 from benchbench.measurements import Layer, Measurement, exact
+from benchbench.metrics import METRICS
 
 
 class Cost(NamedTuple):
@@ -52,6 +53,40 @@ def cost(network: nn.Module, walked: Walk) -> Cost:
             exact("memory_access_fused", totals["memory_access_fused"], kernels=_kernels(charged)),
         ),
         layers=layers,
+    )
+
+
+def with_elements_of(size: int, walked_size: int, found: Cost) -> Cost:
+    """The counts of the same operators on elements of another size, in bytes.
+
+    int8 tensors cannot be walked: PyTorch's operators do not take them. Every tensor is taken to
+    shrink alike, also the biases that quantised networks keep in 32 bits.
+    """
+
+    def bytes_of(value: int) -> int:
+        return value * size // walked_size
+
+    def measurement(item: Measurement) -> Measurement:
+        if METRICS[item.metric].unit != "B":
+            return item
+        details = dict(item.details)
+        if "kernels" in details:
+            details["kernels"] = [
+                [layer, work, bytes_of(moved)] for layer, work, moved in details["kernels"]
+            ]
+        return exact(item.metric, bytes_of(int(item.flat[0])), **details)
+
+    return Cost(
+        tuple(map(measurement, found.measurements)),
+        tuple(
+            replace(
+                layer,
+                memory_access_paper=bytes_of(layer.memory_access_paper),
+                memory_access_ops=bytes_of(layer.memory_access_ops),
+                memory_access_fused=bytes_of(layer.memory_access_fused),
+            )
+            for layer in found.layers
+        ),
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ from benchbench.datasets.loader import Corrupt, Prepared, batches
 from benchbench.errors import UserError
 from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
-from benchbench.runtimes.eager import load
-from benchbench.runtimes.formats import feed
+from benchbench.runtimes.running import Prepared as PreparedCase
+from benchbench.runtimes.running import prepare
+from benchbench.support import OF_TORCH
 
 PLACES = {"top1": 1, "top5": 5}  # a label counts as found among so many best outputs
 
@@ -55,9 +56,9 @@ def accuracy(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measure
     Raises:
         UserError: the output is not (N, classes), or the images have no labels that fit it.
     """
-    network = load(case)
+    network = prepare(replace(case, input="random"))
     probe = torch.zeros(1, *case.input_shape[1:])
-    classes = _outputs(network, probe, case).shape[1]
+    classes = class_outputs(network, probe, case).shape[1]
     dataset = labelled_images(case, classes)
     tally = Tally()
     with closing(batches(dataset.images, case)) as prepared:
@@ -65,22 +66,26 @@ def accuracy(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measure
             tally.corrupt += [item for item in batch if isinstance(item, Corrupt)]
             good = [item for item in batch if isinstance(item, Prepared)]
             if good:
-                outputs = _outputs(network, torch.stack([item.pixels for item in good]), case)
+                outputs = class_outputs(network, torch.stack([item.pixels for item in good]), case)
                 tally.add(outputs, torch.tensor([item.label for item in good]))
             if not beat(tally.seen / len(dataset.images)):
                 break
     yield from _measurements(tally, dataset, classes)
 
 
-def _outputs(network: Callable[[Tensor], object], images: Tensor, case: Case) -> Tensor:
-    """What the network makes of images, (N, classes), fp32, on the CPU."""
-    outputs = network(feed(images, case))
-    if not isinstance(outputs, Tensor):
-        found = f"a {type(outputs).__name__}"
-    elif outputs.ndim != 2 or outputs.shape[0] != images.shape[0]:
-        found = str(list(outputs.shape))
-    else:
-        return outputs.cpu().float()
+def class_outputs(network: PreparedCase, images: Tensor, case: Case) -> Tensor:
+    """What the network makes of at most a batch of images: (N, classes), fp32, on the CPU.
+
+    Raises:
+        UserError: the output has another shape.
+    """
+    count = images.shape[0]
+    if case.runtime not in OF_TORCH and count < case.batch_size:  # graphs have one batch size
+        images = torch.cat([images, images[:1].expand(case.batch_size - count, -1, -1, -1)])
+    outputs = network.outputs(images)
+    if len(outputs) == 1 and outputs[0].ndim == 2 and len(outputs[0]) == len(images):
+        return outputs[0][:count]
+    found = ", ".join(str(list(output.shape)) for output in outputs) or "no tensor"
     raise UserError(
         f"model={case.name}: its output for a batch of {images.shape[0]} is {found}; "
         f"allowed is [{images.shape[0]}, classes]"

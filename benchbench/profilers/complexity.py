@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from benchbench.cases import Case
-from benchbench.counting.cost import Cost, cost
+from benchbench.counting.cost import Cost, cost, with_elements_of
 from benchbench.counting.walk import walk
 from benchbench.errors import UserError, first_line, is_out_of_memory
 from benchbench.networks import build, total_stride
@@ -34,7 +34,10 @@ def complexity(case: Case) -> Cost:
                 device="meta",
                 memory_format=memory_format(case),
             )
-            return cost(network, walk(network, images))
+            found = cost(network, walk(network, images))
+            if case.precision != "int8":
+                return found
+            return with_elements_of(1, dtype(case).itemsize, found)
         except Exception as error:
             if isinstance(error, UserError) or is_out_of_memory(error):
                 raise

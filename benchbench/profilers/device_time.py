@@ -26,7 +26,7 @@ from benchbench.runtimes.cuda import (
     open_cuda,
     replay,
 )
-from benchbench.runtimes.eager import prepare
+from benchbench.runtimes.running import prepare
 from benchbench.sensors import Sensors, Watch, open_sensors
 from benchbench.statistics.intervals import median_interval
 

@@ -14,7 +14,7 @@ from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
 from benchbench.runtimes.cuda import Cuda, completions, open_cuda
-from benchbench.runtimes.eager import Running, prepare
+from benchbench.runtimes.running import Running, prepare
 from benchbench.sensors import NOT_AVAILABLE, Reading, Sensors, Watch, open_sensors
 from benchbench.statistics.power import (
     PowerSample,

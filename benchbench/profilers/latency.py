@@ -16,7 +16,7 @@ import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from math import isfinite, log
+from math import log
 from random import Random
 from statistics import fmean
 from time import perf_counter
@@ -38,7 +38,7 @@ from benchbench.profilers.stopwatch import (
     timer_cost,
 )
 from benchbench.profilers.warm_up import WarmUp, warm_up
-from benchbench.runtimes.eager import Prepared, Running, prepare
+from benchbench.runtimes.running import Prepared, Running, prepare
 from benchbench.sensors import Watch, open_sensors
 from benchbench.statistics.blocks import block_values
 from benchbench.statistics.intervals import median_interval
@@ -108,11 +108,15 @@ def latency(
     Yields measurements with the index of their case: of a single case also the time to build it
     and its first call. `number` is that of the process; orders and places follow from it.
     """
+    prepared: Prepared | None = None
     if len(cases) == 1:
-        yield from ((0, found) for found in _cold_start(cases[0]))
+        prepared, found = _cold_start(cases[0])
+        yield from ((0, measurement) for measurement in found)
     evict, evicted_bytes = evictor(cases[0]) if cases[0].cache == "cold" else (None, 0)
     stopwatch = _stopwatch(cases[0])
-    contestants = [_contestant(case, stopwatch, budget, beat) for case in cases]
+    contestants = [
+        _contestant(prepared or prepare(case), stopwatch, budget, beat) for case in cases
+    ]
     turns = Turns(contestants, stopwatch, control_probe(cases[0]), evict, Random(number))
     turns.watch = _watch(cases[0], turns, beat)
     before = sentinels.read()
@@ -165,44 +169,34 @@ def _watch(case: Case, turns: Turns, beat: Beat) -> Watch | None:
     return watch
 
 
-def _cold_start(case: Case) -> Iterator[Measurement]:
-    """What the first user of a fresh process waits for: the network, and its first answer."""
+def _cold_start(case: Case) -> tuple[Prepared | None, list[Measurement]]:
+    """What the first user of a fresh process waits for: the network, and its first answer.
+
+    Eager networks are built without calibrating them, and once more for what follows.
+    """
     started = perf_counter()
-    prepared = prepare(case, calibrated=False)
+    prepared = prepare(case, calibrated=case.runtime != "eager")
     built = perf_counter()
     running = prepared.running()
     running.synchronise()
     called = perf_counter()
     running.call()
     running.synchronise()
-    yield Measurement("build_time", samples=((built - started,),))
-    yield Measurement("cold_start", samples=((perf_counter() - called,),))
+    first = Measurement("cold_start", samples=((perf_counter() - called,),))
+    found = [Measurement("build_time", samples=((built - started,),)), first]
+    return (None if case.runtime == "eager" else prepared), found
 
 
-def _contestant(case: Case, stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat) -> Contestant:
-    prepared = prepare(case)
-    alive = _activations(prepared)
+def _contestant(
+    prepared: Prepared, stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat
+) -> Contestant:
+    case = prepared.case
+    alive = prepared.activations()
     running = prepared.running()
     curve = warm_up(running.call, stopwatch, budget, beat)
     # What throws data out of the caches does so before every sample.
     calls = 1 if case.cache == "cold" else calls_per_sample(curve.typical, timer_cost())
     return Contestant(prepared, running, curve, alive, calls=calls)
-
-
-def _activations(prepared: Prepared) -> dict[str, Any]:
-    """Whether the network computes on numbers that a trained one would have."""
-    import torch
-
-    from architectures.initialise import activations, problems
-
-    try:
-        with torch.inference_mode():
-            found = activations(prepared.network, prepared.images)
-    except ValueError as error:
-        return {"problems": [], "unknown": str(error)}
-    maximum = found.weakest_maximum if isfinite(found.weakest_maximum) else None
-    weakest = {"layer": found.weakest_layer, "maximum": maximum}
-    return {"problems": problems(found), "weakest": weakest}
 
 
 def _take_turns(turns: Turns, budget: BudgetSettings, beat: Beat, number: int) -> str:
@@ -213,10 +207,12 @@ def _take_turns(turns: Turns, budget: BudgetSettings, beat: Beat, number: int) -
     started = perf_counter()
     rounds = count(number)
     for epoch in count(number):
+        moved = perf_counter()
         _move(turns, _copying_order(rows, epoch))
         turns.epoch_rounds.append(0)
         begun = perf_counter()
-        while perf_counter() - begun < epoch_seconds or turns.epoch_rounds[-1] < FEWEST_ROUNDS:
+        lasts = max(epoch_seconds, begun - moved)  # a session takes longer to make than a copy
+        while perf_counter() - begun < lasts or turns.epoch_rounds[-1] < FEWEST_ROUNDS:
             spent = (perf_counter() - started) / max(seconds, 1e-9)
             if not beat(min(spent, 1.0)):
                 return "interrupted"

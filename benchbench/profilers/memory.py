@@ -13,17 +13,23 @@ from benchbench.cases import Case
 from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
-from benchbench.runtimes.eager import prepare
+from benchbench.profilers.resident import high_water_mark, reset_high_water_mark, resident_bytes
+from benchbench.runtimes.running import prepare
+from benchbench.support import OF_TORCH
 
 SECONDS = 0.5  # of calls, at least
 INTERRUPTED = "interrupted before there were enough calls"
+NOT_TORCHS = "the runtime has an allocator of its own, which PyTorch does not see"
 SAMPLING_SECONDS = 1e-3  # at 10 ms it missed 2 % of the peak
 
 
 def memory(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measurement]:
     """The allocator's peak on CUDA, the process's on the CPU."""
+    if case.device == "cuda" and case.runtime not in OF_TORCH:
+        yield absent("peak_memory", NOT_TORCHS)
+        return
     profile = _allocator_peak if case.device == "cuda" else _process_peak
-    return profile(case, beat)
+    yield from profile(case, beat)
 
 
 def _process_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
@@ -31,8 +37,8 @@ def _process_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
     from memory_profiler import memory_usage
 
     gc.collect()
-    before = _resident_bytes()
-    mark_reset = _reset_high_water_mark()
+    before = resident_bytes()
+    mark_reset = reset_high_water_mark()
     # The sampler is a process that keeps this stderr: killed with us, it would print a traceback.
     with Path(os.devnull).open("w") as nowhere, _stderr_to(nowhere.fileno()) as restore:
         mebibytes, called = memory_usage(
@@ -52,7 +58,7 @@ def _process_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
         "called_seconds": called,
     }
     yield Measurement("peak_memory", samples=((max(peak, 0),),), details=details)
-    mark = _high_water_mark() if mark_reset else None
+    mark = high_water_mark() if mark_reset else None
     if mark is None:
         yield absent("peak_memory_kernel", "this kernel does not let a process reset its mark")
     else:
@@ -102,30 +108,3 @@ def _stderr_to(descriptor: int) -> Iterator[Callable[[], None]]:
     finally:
         restore()
         os.close(before)
-
-
-def _resident_bytes() -> int:
-    import psutil
-
-    resident: int = psutil.Process().memory_info().rss
-    return resident
-
-
-def _reset_high_water_mark() -> bool:
-    """Linux sets VmHWM back to the resident set when a process writes 5 here (proc(5))."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _high_water_mark() -> int | None:
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return None

@@ -28,7 +28,8 @@ from benchbench.config import BudgetSettings
 from benchbench.counting.walk import layer_names
 from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
-from benchbench.runtimes.eager import Running, prepare
+from benchbench.runtimes.eager import EagerNetwork
+from benchbench.runtimes.running import Running, prepare
 
 if TYPE_CHECKING:
     from torch.autograd.profiler_util import FunctionEvent
@@ -60,7 +61,9 @@ def operators(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measur
     prepared = prepare(case)
     running = prepared.running()
     plain = _plain_seconds(running, budget, beat)
-    traced = _trace(running, prepared.network, case, budget, beat)
+    # Of others the layers cannot be told apart: they do not call the network's modules.
+    network = prepared.network if isinstance(prepared, EagerNetwork) else nn.Identity()
+    traced = _trace(running, network, case, budget, beat)
     if not traced or not plain:
         yield absent("operator_time", INTERRUPTED)
         return

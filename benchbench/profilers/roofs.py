@@ -52,6 +52,9 @@ class Load(NamedTuple):
     work: int
 
 
+NO_INT8 = "PyTorch has no matrix product of int8 that every processor runs"
+
+
 class Probe(NamedTuple):
     metric: str
     kind: str  # "copy"; its probes come small before large
@@ -70,6 +73,10 @@ class Found(NamedTuple):
 
 def roofs(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measurement]:
     """The two roofs and the launch cost; absent where the device cannot do it in this type."""
+    if case.precision == "int8":
+        for metric in dict.fromkeys(probe.metric for probe in probes_of(case)):
+            yield absent(metric, NO_INT8)
+        return
     found: list[Found] = []
     left_out: dict[str, str] = {}  # kinds of probes, and why none larger is worth trying
     probes = probes_of(case)

@@ -40,6 +40,7 @@ def _document(record: Record) -> dict[str, Any]:
         "arguments": dict(case.arguments),
         "device": {"type": case.device, "index": case.device_index, "name": record.device_name},
         "runtime": case.runtime,
+        "runtime_options": dict(case.runtime_options),
         "precision": case.precision,
         "layout": case.layout,
         "cache": case.cache,

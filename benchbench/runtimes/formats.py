@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
 from benchbench.cases import Case
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# What network and input are cast to: int8 is quantised from fp32, TF32 is how fp32 is multiplied.
+DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.float32,
+}
 
 
 def dtype(case: Case) -> torch.dtype:
-    """The element type a case computes in: network and input are cast to it."""
+    """The element type of a case's network and input: both are cast to it, nothing is autocast."""
     return DTYPES[case.precision]
 
 
@@ -31,7 +40,19 @@ def feed(images: Tensor, case: Case) -> Tensor:
     return images.to(device=case.device_name, dtype=dtype(case), memory_format=memory_format(case))
 
 
-def set_flags() -> None:
+def tensors_of(outputs: object) -> list[Tensor]:
+    """Every tensor in what a network returns, in order: fp32, on the CPU."""
+    if isinstance(outputs, Tensor):
+        return [outputs.detach().cpu().float()]
+    if isinstance(outputs, Mapping):
+        outputs = list(outputs.values())
+    if isinstance(outputs, Sequence) and not isinstance(outputs, str):
+        return [tensor for item in outputs for tensor in tensors_of(item)]
+    return []
+
+
+def set_flags(case: Case) -> None:
     """Make fp32 mean fp32: cuDNN's own default is TF32, with 10 bits of mantissa."""
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+    allowed = case.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.backends.cuda.matmul.allow_tf32 = allowed

@@ -1,0 +1,62 @@
+"""What a case's runtime makes of the network beforehand, and what it will be compared with."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchbench.cases import Case
+from benchbench.inputs import make_input
+from benchbench.networks import build
+from benchbench.runtimes.activity import activity
+from benchbench.runtimes.equality import keep_reference
+from benchbench.runtimes.formats import feed, tensors_of
+from benchbench.runtimes.running import make_of
+
+ACTIVATIONS = "activations.json"
+
+
+def make(case: Case, folder: Path, begin: Callable[[], None] = lambda: None) -> Mapping[str, float]:
+    """Fill a folder: eager fp32's answer, and what the runtime loads. Seconds of its steps.
+
+    `begin` is called when the runtime's own work is about to begin.
+
+    Raises:
+        UserError: the network cannot be built, or the input cannot be read.
+    """
+    import torch
+
+    network = build(case, case.device_name)
+    images = feed(make_input(case), replace(case, precision="fp32"))
+    with torch.inference_mode():
+        reference = tensors_of(network(images))
+        keep_reference([tensor.clone() for tensor in reference], folder)
+    runtime_makes = make_of(case)
+    if runtime_makes is None:
+        return {}
+    (folder / ACTIVATIONS).write_text(json.dumps(activity(network, images)))
+    del reference, images
+    begin()
+    return runtime_makes(case, network, folder)
+
+
+def activations_from(folder: Path) -> dict[str, Any]:
+    """What was found of the network's activations, in eager fp32, when it was made."""
+    found: dict[str, Any] = json.loads((folder / ACTIVATIONS).read_text())
+    return found
+
+
+@contextmanager
+def made(case: Case) -> Iterator[Path]:
+    """The folder of what was made of a case: its own, or one that is filled now and then gone."""
+    if case.prepared is not None:
+        yield Path(case.prepared)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        make(case, Path(folder))
+        yield Path(folder)

@@ -1,0 +1,70 @@
+"""Whether a runtime computes what eager fp32 computes: a fast wrong network is not a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchbench.cases import Case
+from benchbench.errors import UserError
+from benchbench.inputs import make_input
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from benchbench.runtimes.running import Prepared
+
+REFERENCE = "reference.pt"  # eager fp32's outputs, a list of tensors
+# The largest difference over the largest output. The limits are for mistakes, not for rounding.
+TOLERANCES = {"fp32": 1e-3, "tf32": 2e-2, "bf16": 0.3, "fp16": 5e-2, "int8": 1.0}
+
+
+def keep_reference(outputs: list[Tensor], folder: Path) -> None:
+    """Leave eager fp32's answer where the other runtimes find it."""
+    import torch
+
+    torch.save(outputs, folder / REFERENCE)
+
+
+def difference(outputs: list[Tensor], reference: list[Tensor]) -> float:
+    """The largest difference of any output, over the largest of the reference.
+
+    Raises:
+        ValueError: other shapes, or an output that is not finite.
+    """
+    import torch
+
+    shapes = [[list(tensor.shape) for tensor in side] for side in (outputs, reference)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"its outputs have the shapes {shapes[0]} and not {shapes[1]}")
+    ours, theirs = (
+        torch.cat([tensor.flatten() for tensor in side]) for side in (outputs, reference)
+    )
+    if not ours.isfinite().all():
+        raise ValueError(f"{int((~ours.isfinite()).sum())} of its outputs are not finite")
+    largest = theirs.abs().max()
+    return float((ours - theirs).abs().max() / largest) if largest > 0 else float(ours.abs().max())
+
+
+def check_equality(prepared: Prepared, case: Case) -> float:
+    """The difference from eager fp32 on the case's input.
+
+    Raises:
+        UserError: it is over the tolerance of the case's precision.
+    """
+    import torch
+
+    assert case.prepared is not None
+    reference = torch.load(Path(case.prepared) / REFERENCE, weights_only=True)
+    tolerance = TOLERANCES[case.precision]
+    what = f"model={case.name} runtime={case.runtime} precision={case.precision}"
+    try:
+        found = difference(prepared.outputs(make_input(case)), reference)
+    except ValueError as error:
+        raise UserError(f"{what} does not compute what eager fp32 does: {error}") from error
+    if found > tolerance:
+        raise UserError(
+            f"{what} does not compute what eager fp32 does: its outputs differ by "
+            f"{100 * found:.3g} % of the largest; tolerated are {100 * tolerance:g} %"
+        )
+    return found
