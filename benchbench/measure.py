@@ -24,7 +24,7 @@ from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Wor
 # Profilers that share a fresh process, in the order they run in. Memory and energy have their
 # own, because what another one allocated or heated up would be counted.
 REPLICATED = (("latency", "device_time"), ("memory",), ("energy",))  # as often as the budget says
-ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken beside the first case only
+ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken once for each precision
 ONCE = (("fvcore",), ("operators",), ("accuracy",), ROOFS)
 
 
@@ -161,7 +161,7 @@ def _carry_out(
     lend: Lend,
 ) -> None:
     for done, (work, indices) in enumerate(plan, start=1):
-        if work.profilers == ROOFS and _lent(found[0], lend):
+        if work.profilers == ROOFS and _lent(found[indices[0]], lend):
             continue
         _do(work, indices, found, _scaled(progress, work, budget))
         for measured in found:
@@ -197,7 +197,7 @@ def _plan(
     for number in range(budget.processes):
         for group in REPLICATED + (ONCE if number == 0 else ()):
             names = tuple(name for name in group if getattr(profilers, name))
-            for indices in _shares(names, everyone):
+            for indices in _shares(names, cases):
                 if names:
                     count += 1
                     chosen = tuple(cases[index] for index in indices)
@@ -206,11 +206,14 @@ def _plan(
         yield Work(tuple(cases), (), budget), everyone  # only to ask the device for its name
 
 
-def _shares(names: Sequence[str], everyone: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _shares(names: Sequence[str], cases: Sequence[Case]) -> list[tuple[int, ...]]:
     """Which cases share a process: all that take turns, none that do not."""
     if set(names) & set(INTERLEAVED):
-        return [everyone]
-    return [(index,) for index in (everyone[:1] if names == ROOFS else everyone)]
+        return [tuple(range(len(cases)))]
+    if names == ROOFS:
+        precisions = [case.precision for case in cases]
+        return [(precisions.index(precision),) for precision in dict.fromkeys(precisions)]
+    return [(index,) for index in range(len(cases))]
 
 
 def _lent(measured: Measured, lend: Lend) -> bool:

@@ -97,8 +97,12 @@ def bound_of(record: Record) -> AgainstBound | None:
 
     Nor is there one of training: what is counted is the forward alone.
     """
-    roofs, kernels = roofs_of(record), kernels_of(record)
-    latency = record.get("latency")
+    return bound_under(record, roofs_of(record))
+
+
+def bound_under(record: Record, roofs: Roofs | None) -> AgainstBound | None:
+    """The same under roofs that another record of its session may have."""
+    kernels, latency = kernels_of(record), record.get("latency")
     if roofs is None or latency is None or latency.value is None or record.case.mode == "train":
         return None
     bound = lower_bound(kernels, roofs)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from benchbench.cases import labels
 from benchbench.config import ProfilerSettings
 from benchbench.errors import NoEvidence
+from benchbench.experiments.bound import AgainstBound, bound_under, roofs_of
 from benchbench.measurements import Measurement
 from benchbench.records import Record
 from benchbench.rounds import log_ratios, shares
-from benchbench.statistics.ranking import Rank, Tau, kendall, rank_intervals
+from benchbench.statistics.ranking import Rank, Tau, kendall, kendall_between, rank_intervals
 from benchbench.statistics.verdicts import Answer, Verdict, corrected, paired
 
-PROFILERS = ProfilerSettings(complexity=True, latency=True)
+PROFILERS = ProfilerSettings(complexity=True, latency=True, roofs=True)
 # What might tell the order without a clock.
 PREDICTORS = (
     *("params", "multiply_adds", "activations", "launches"),
@@ -23,9 +25,13 @@ PREDICTORS = (
 
 
 class Ranked(NamedTuple):
+    """One network in one runtime; `label` tells it from the others."""
+
     record: Record
+    label: str
     latency: Measurement
     rank: Rank
+    bound: AgainstBound | None  # None where the roofs of its precision are not known
 
 
 class Pair(NamedTuple):
@@ -36,12 +42,29 @@ class Pair(NamedTuple):
     verdict: Verdict
 
 
+class Way(NamedTuple):
+    """Everything that was executed by one runtime in one precision."""
+
+    label: str
+    entries: tuple[Ranked, ...]  # in the order in which the networks were named
+    correlations: dict[str, Tau | None]  # None: all of them have the same, or not all have it
+
+
+class Between(NamedTuple):
+    """Whether two ways put the same networks into the same order."""
+
+    first: str
+    second: str
+    tau: Tau | None  # None: one of them takes equally long for all
+
+
 class Ranking(NamedTuple):
     """The fastest first. Correlations are of latency with counts, over these networks alone."""
 
     entries: tuple[Ranked, ...]
     pairs: tuple[Pair, ...]
-    correlations: dict[str, Tau | None]  # None: all of them have the same, or not all have it
+    ways: tuple[Way, ...]
+    between: tuple[Between, ...]
     theta: float
 
     @property
@@ -59,11 +82,57 @@ def judge(records: Sequence[Record], theta: float) -> Ranking:
     _check(records)
     by_record = [record["latency"] for record in records]
     logs = shares(by_record)
-    ranks = rank_intervals(logs)
-    order = sorted(range(len(records)), key=lambda index: ranks[index].rank)
-    entries = tuple(Ranked(records[i], by_record[i], ranks[i]) for i in order)
-    correlations = {name: _tau(logs, records, name) for name in PREDICTORS}
-    return Ranking(entries, tuple(_pairs(entries, theta)), correlations, theta)
+    bounds = _bounds(records)
+    found = [
+        Ranked(*each)
+        for each in zip(
+            records,
+            labels([r.case for r in records]),
+            by_record,
+            rank_intervals(logs),
+            bounds,
+            strict=True,
+        )
+    ]
+    entries = tuple(sorted(found, key=lambda entry: entry.rank.rank))
+    ways = tuple(_ways(found, logs))
+    between = tuple(_between(found, logs))
+    return Ranking(entries, tuple(_pairs(entries, theta)), ways, between, theta)
+
+
+def _bounds(records: Sequence[Record]) -> list[AgainstBound | None]:
+    """Each network's, under the roofs that a record of its precision has."""
+    roofs = {record.case.precision: found for record in records if (found := roofs_of(record))}
+    return [bound_under(record, roofs.get(record.case.precision)) for record in records]
+
+
+def way_of(record: Record) -> tuple[str, str]:
+    """What executes a record's network, and in which precision."""
+    return record.case.runtime, record.case.precision
+
+
+def _ways(found: Sequence[Ranked], logs: Sequence[Sequence[float]]) -> Iterator[Way]:
+    for way, indices in _indices(found).items():
+        own = [[process[index] for index in indices] for process in logs]
+        records = [found[index].record for index in indices]
+        correlations = {name: _tau(own, records, name) for name in PREDICTORS}
+        yield Way(" ".join(way), tuple(found[index] for index in indices), correlations)
+
+
+def _between(found: Sequence[Ranked], logs: Sequence[Sequence[float]]) -> Iterator[Between]:
+    """Tau between every two ways, over the networks; none of fewer than 3, which says nothing."""
+    for (one, first), (other, second) in combinations(_indices(found).items(), 2):
+        if len(first) < 3 or len(first) != len(second):
+            continue
+        sides = ([[process[index] for index in own] for process in logs] for own in (first, second))
+        yield Between(" ".join(one), " ".join(other), kendall_between(*sides))
+
+
+def _indices(found: Sequence[Ranked]) -> dict[tuple[str, str], list[int]]:
+    by_way: dict[tuple[str, str], list[int]] = {}
+    for index, entry in enumerate(found):
+        by_way.setdefault(way_of(entry.record), []).append(index)
+    return by_way
 
 
 def _check(records: Sequence[Record]) -> None:
@@ -80,7 +149,7 @@ def _pairs(entries: Sequence[Ranked], theta: float) -> list[Pair]:
     both = list(combinations(entries, 2))
     verdicts = [paired(log_ratios(b.latency, a.latency), theta=theta) for a, b in both]
     return [
-        Pair(a.record.case.name, b.record.case.name, verdict)
+        Pair(a.label, b.label, verdict)
         for (a, b), verdict in zip(both, corrected(verdicts), strict=True)
     ]
 

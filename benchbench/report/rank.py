@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from benchbench.experiments.rank import Pair, Ranking
+from benchbench.experiments.rank import Pair, Ranked, Ranking, Way
 from benchbench.measurements import Measurement
 from benchbench.metrics import METRICS, show
 from benchbench.records import SCHEMA_VERSION
@@ -26,16 +26,25 @@ SIGNS = {"FASTER": "<", "SLOWER": ">", "SAME": "=", "AMBIGUOUS": "?"}
 def rank_tables(result: Ranking, source: str) -> list[RenderableType]:
     """The ranking, every pair, and what would have told the order without a clock."""
     first = result.entries[0].record
-    heading = f"{len(result.entries)} networks on {first.case.device_name} ({first.device_name})"
+    count = len({entry.record.case.name for entry in result.entries})
+    networks = "1 network" if count == 1 else f"{count} networks"
+    ways = "" if len(result.ways) == 1 else f" in {len(result.ways)} ways"
+    heading = f"{networks}{ways} on {first.case.device_name} ({first.device_name})"
+    how = describe(first.case, network=False, way=len(result.ways) == 1)
     parts: list[RenderableType] = [
-        Text.assemble((heading, "bold"), f"\n{describe(first.case, network=False)}"),
+        Text.assemble((heading, "bold"), f"\n{how}"),
         _ranking(result),
     ]
+    if len(result.ways) > 1:
+        parts += [_crossed(result)]
+    if result.between:
+        parts += [_taus_between(result)]
     if 2 < len(result.entries) <= MATRIX_LIMIT:
         parts += [_matrix(result), Text(LEGEND)]
-    parts.append(_correlations(result))
+    parts += [_correlations(way, len(result.ways)) for way in result.ways if len(way.entries) > 2]
     parts.append(Text(_explanation(result, source)))
-    return [*parts, *closing_lines([entry.record for entry in result.entries])]
+    names = {entry.record.id: entry.label for entry in result.entries}
+    return [*parts, *closing_lines([entry.record for entry in result.entries], names)]
 
 
 def _ranking(result: Ranking) -> Table:
@@ -43,7 +52,7 @@ def _ranking(result: Ranking) -> Table:
     for heading in ("rank", "95 %"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("network", overflow="fold")
-    for heading in ("latency", "95 % interval", "/ next faster", "99 % interval"):
+    for heading in ("latency", "95 % interval", "/ bound", "/ next faster", "99 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("verdict", "grade"):
         table.add_column(heading, no_wrap=True)
@@ -51,7 +60,7 @@ def _ranking(result: Ranking) -> Table:
     before = None
     for entry in result.entries:
         between = _between(entry.latency)
-        name = entry.record.case.name
+        name = entry.label
         verdict = None if before is None else verdicts[before, name]
         table.add_row(
             f"{entry.rank.rank:g}",
@@ -59,6 +68,7 @@ def _ranking(result: Ranking) -> Table:
             escape(name),
             show("latency", entry.latency.value),
             between,
+            "" if entry.bound is None else f"{entry.bound.ratio:.1f}",
             *(("", "", "") if verdict is None else _cells(verdict)),
             entry.record.quality.grade or "none",
         )
@@ -85,7 +95,7 @@ def ends(low: float | None, high: float | None, spec: str) -> str:
 def _matrix(result: Ranking) -> Table:
     table = plain_table("every pair")
     table.add_column("", overflow="fold")
-    names = [entry.record.case.name for entry in result.entries]
+    names = [entry.label for entry in result.entries]
     signs: dict[tuple[str, str], str] = {}
     for pair in result.pairs:
         sign = SIGNS[str(pair.verdict.answer)]
@@ -99,16 +109,48 @@ def _matrix(result: Ranking) -> Table:
     return table
 
 
-def _correlations(result: Ranking) -> Table:
-    table = plain_table("Kendall's tau of latency with")
+def _crossed(result: Ranking) -> Table:
+    """A row a network, a column a way: latency, its 95 % interval, and how often its bound."""
+    table = plain_table("latency of each network in each way, 95 % interval, times its bound")
+    table.add_column("network", overflow="fold")
+    for way in result.ways:
+        table.add_column(way.label, justify="right", no_wrap=True)
+    for entries in zip(*(way.entries for way in result.ways), strict=True):
+        cells = (_cell(entry) for entry in entries)
+        table.add_row(escape(entries[0].record.case.name), *cells)
+    return table
+
+
+def _cell(entry: Ranked) -> str:
+    bound = "" if entry.bound is None else f"{entry.bound.ratio:.1f} x"
+    return "\n".join([show("latency", entry.latency.value), _between(entry.latency), bound])
+
+
+def _taus_between(result: Ranking) -> Table:
+    table = plain_table("do two ways rank the networks alike? Kendall's tau")
+    for heading in ("way", "and way"):
+        table.add_column(heading)
+    for heading in ("tau", "95 % interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for between in result.between:
+        table.add_row(between.first, between.second, *_tau_cells(between.tau))
+    return table
+
+
+def _tau_cells(tau: Tau | None) -> tuple[str, str]:
+    if tau is None:
+        return "none", SAME_FOR_ALL
+    return f"{tau.value:+.2f}", ends(tau.low, tau.high, "+.2f")
+
+
+def _correlations(way: Way, ways: int) -> Table:
+    of_way = "" if ways == 1 else f" in {way.label}"
+    table = plain_table(f"Kendall's tau of latency{of_way} with")
     table.add_column("what is counted")
     for heading in ("tau", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, tau in result.correlations.items():
-        if tau is None:
-            table.add_row(METRICS[name].label, "none", SAME_FOR_ALL)
-            continue
-        table.add_row(METRICS[name].label, f"{tau.value:+.2f}", ends(tau.low, tau.high, "+.2f"))
+    for name, tau in way.correlations.items():
+        table.add_row(METRICS[name].label, *_tau_cells(tau))
     return table
 
 
@@ -120,6 +162,8 @@ def _explanation(result: Ranking, source: str) -> str:
     return (
         f"a difference counts from {100 * result.theta:.1f} % on ({source}){effects}\n"
         "ratios leave out the time for which the kernel gave the core to others; latencies do not\n"
+        "bound: what the ideally fused kernels take at the measured roofs; "
+        "int8 has no roof here\n"
         "tau is of these networks; its interval is about the measurement, not about other networks"
     )
 
@@ -135,8 +179,8 @@ def rank_document(result: Ranking, source: str) -> dict[str, Any]:
             "index": first.case.device_index,
             "name": first.device_name,
         },
-        "runtime": first.case.runtime,
-        "precision": first.case.precision,
+        "runtimes": list(dict.fromkeys(entry.record.case.runtime for entry in result.entries)),
+        "precisions": list(dict.fromkeys(entry.record.case.precision for entry in result.entries)),
         "layout": first.case.layout,
         "cache": first.case.cache,
         "mode": first.case.mode,
@@ -144,7 +188,14 @@ def rank_document(result: Ranking, source: str) -> dict[str, Any]:
         "threads": first.case.threads,
         "ranking": rank_rows(result),
         "pairs": [_pair(pair) for pair in result.pairs],
-        "kendall_tau": {name: _tau(tau) for name, tau in result.correlations.items()},
+        "kendall_tau": {
+            way.label: {name: _tau(tau) for name, tau in way.correlations.items()}
+            for way in result.ways
+        },
+        "kendall_tau_between": [
+            {"first": between.first, "second": between.second} | _tau(between.tau)
+            for between in result.between
+        ],
         "theta": result.theta,
         "theta_from": source,
         "session": first.session,
@@ -185,6 +236,8 @@ def rank_rows(result: Ranking) -> list[dict[str, Any]]:
         rows.append(
             {
                 "model": entry.record.case.name,
+                "runtime": entry.record.case.runtime,
+                "precision": entry.record.case.precision,
                 "resolution": entry.record.case.resolution,
                 "rank": entry.rank.rank,
                 "rank_low": entry.rank.low,
@@ -192,6 +245,8 @@ def rank_rows(result: Ranking) -> list[dict[str, Any]]:
                 "latency": entry.latency.value,
                 "latency_low": interval.low if interval else None,
                 "latency_high": interval.high if interval else None,
+                "bound": entry.bound.bound.seconds if entry.bound else None,
+                "over_bound": entry.bound.ratio if entry.bound else None,
                 "processes": len(entry.latency.samples),
                 "quality": entry.record.quality.grade,
                 "reasons": "; ".join(entry.record.quality.reasons),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import quantiles
 
 from rich import box
@@ -21,6 +21,7 @@ from benchbench.measurements import Layer, Measurement
 from benchbench.metrics import METRICS, PER_IMAGE, show, si
 from benchbench.records import Quality, Record
 from benchbench.statistics.intervals import percentiles
+from benchbench.support import OPTION_DEFAULTS
 
 LAYERS_SHOWN = 10
 CORRUPT_SHOWN = 5
@@ -88,8 +89,13 @@ def quality_lines(quality: Quality) -> list[str]:
     return [f"quality {quality.grade or 'none'}: {first}", *(f"           {one}" for one in more)]
 
 
-def closing_lines(records: Sequence[Record]) -> list[RenderableType]:
-    """Quality, ids and command of records that took turns; what they share is said once."""
+def closing_lines(
+    records: Sequence[Record], names: Mapping[str, str] | None = None
+) -> list[RenderableType]:
+    """Quality, ids and command of records that took turns; what they share is said once.
+
+    `names` are what to call them, by id; else the networks' own.
+    """
     lines: list[str] = []
     shared = [
         reason
@@ -99,24 +105,34 @@ def closing_lines(records: Sequence[Record]) -> list[RenderableType]:
     for record in records:
         own = [reason for reason in record.quality.reasons if reason not in shared]
         beside = f": {'; '.join(own)}" if own else ""
-        lines.append(f"quality {record.quality.grade or 'none'} of {record.case.name}{beside}")
+        name = (names or {}).get(record.id, record.case.name)
+        lines.append(f"quality {record.quality.grade or 'none'} of {name}{beside}")
     lines += [f"all of them: {reason}" for reason in shared]
     lines += [f"records {' '.join(record.id for record in records)}"]
     return [Text(printable(line)) for line in [*lines, f"repeat  {records[0].command}"]]
 
 
-def describe(case: Case, *, network: bool = True) -> str:
-    """How a case is executed, in one line; without what differs from network to network."""
+def describe(case: Case, *, network: bool = True, way: bool = True) -> str:
+    """How a case is executed, in one line; without what differs from one to the next."""
     threads = "1 thread" if case.threads == 1 else f"{case.threads} threads"
     shape = "x".join(str(n) for n in case.input_shape)
     noise = "" if case.input == "random" else f" of {case.input}"
-    how = [case.runtime, case.precision]
+    how = [case.runtime, *_options(case), case.precision] if way else []
     how += [] if case.layout == "contiguous" else [case.layout]
     how += [f"input {shape}{noise}" if network else f"batch {case.batch_size}"]
     how += [threads] if case.device == "cpu" else []
     how += [] if case.cache == "warm" else [f"{case.cache} cache"]
     how += [] if case.mode == "inference" else [f"mode {case.mode}"]
     return ", ".join(how)
+
+
+def _options(case: Case) -> list[str]:
+    """What was said of the runtime that is not what it does by itself."""
+    return [
+        f"{name}={str(value).lower()}"
+        for name, value in case.runtime_options.items()
+        if value != OPTION_DEFAULTS[name]
+    ]
 
 
 def _title(record: Record) -> Text:

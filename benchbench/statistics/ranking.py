@@ -108,7 +108,43 @@ def kendall(
         return None
     if len(table) < 2:
         return Tau(value, None, None)
-    drawn = _taus(draws(logs, count, seed), metric)
+    return _with_reach(value, _taus(draws(logs, count, seed), metric))
+
+
+def kendall_between(
+    first: Sequence[Sequence[float]],
+    second: Sequence[Sequence[float]],
+    *,
+    count: int = DRAWS,
+    seed: int = 0,
+) -> Tau | None:
+    """Tau-b of two mean log latencies of the same networks, in the same processes.
+
+    As `kendall`, with both sides drawn together: what a process does to both stays in both.
+
+    Raises:
+        ValueError: unlike numbers of networks or of processes.
+    """
+    import numpy as np
+
+    one, two = (np.asarray(logs, dtype=np.float64) for logs in (first, second))
+    if one.shape != two.shape:
+        raise ValueError(f"{one.shape} and {two.shape} processes and networks")
+    table, networks = np.hstack([one, two]), one.shape[1]
+    centre = table.mean(axis=0, keepdims=True)
+    value = float(_taus(centre[:, :networks], centre[:, networks:])[0])
+    if np.isnan(value):
+        return None
+    if len(table) < 2:
+        return Tau(value, None, None)
+    drawn = draws(table.tolist(), count, seed)
+    return _with_reach(value, _taus(drawn[:, :networks], drawn[:, networks:]))
+
+
+def _with_reach(value: float, drawn: NDArray[np.float64]) -> Tau:
+    """A tau, and how far its draws reach from it to either side."""
+    import numpy as np
+
     low, high = np.nanquantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     reach = max(value - float(low), float(high) - value)
     return Tau(value, max(-1.0, value - reach), min(1.0, value + reach))
@@ -126,19 +162,25 @@ def _decided(table: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.
     return (means < -half).sum(axis=1), (means > half).sum(axis=1)
 
 
-def _taus(rows: NDArray[np.float64], metric: Sequence[float]) -> NDArray[np.float64]:
-    """Tau-b of each row, NaN where undefined. Source: Kendall 1945, Biometrika 33:239."""
+def _taus(
+    rows: NDArray[np.float64], others: NDArray[np.float64] | Sequence[float]
+) -> NDArray[np.float64]:
+    """Tau-b of each row with the other's, or with the only one; NaN where undefined.
+
+    Source: Kendall 1945, Biometrika 33:239.
+    """
     import numpy as np
 
-    values = np.asarray(metric, dtype=np.float64)
-    agreement, untied, untied_metric = np.zeros(len(rows)), np.zeros(len(rows)), 0
-    for first in range(len(values) - 1):
-        signs = np.sign(rows[:, first + 1 :] - rows[:, first : first + 1])
-        metric_signs = np.sign(values[first + 1 :] - values[first])
-        agreement += signs @ metric_signs
+    values = np.atleast_2d(np.asarray(others, dtype=np.float64))
+    agreement, untied, untied_others = (np.zeros(len(rows)) for _ in range(3))
+    for first in range(values.shape[1] - 1):
+        signs, other_signs = (
+            np.sign(table[:, first + 1 :] - table[:, first : first + 1]) for table in (rows, values)
+        )
+        agreement += (signs * other_signs).sum(axis=1)
         untied += np.abs(signs).sum(axis=1)
-        untied_metric += int(np.abs(metric_signs).sum())
-    pairs = np.sqrt(untied * untied_metric)
+        untied_others += np.abs(other_signs).sum(axis=1)
+    pairs = np.sqrt(untied * untied_others)
     taus: NDArray[np.float64] = np.full(len(rows), np.nan)
     np.divide(agreement, pairs, out=taus, where=pairs > 0)
     return taus
