@@ -106,17 +106,12 @@ def _bounds(records: Sequence[Record]) -> list[AgainstBound | None]:
     return [bound_under(record, roofs.get(record.case.precision)) for record in records]
 
 
-def way_of(record: Record) -> tuple[str, str]:
-    """What executes a record's network, and in which precision."""
-    return record.case.runtime, record.case.precision
-
-
 def _ways(found: Sequence[Ranked], logs: Sequence[Sequence[float]]) -> Iterator[Way]:
     for way, indices in _indices(found).items():
         own = [[process[index] for index in indices] for process in logs]
         records = [found[index].record for index in indices]
         correlations = {name: _tau(own, records, name) for name in PREDICTORS}
-        yield Way(" ".join(way), tuple(found[index] for index in indices), correlations)
+        yield Way(way, tuple(found[index] for index in indices), correlations)
 
 
 def _between(found: Sequence[Ranked], logs: Sequence[Sequence[float]]) -> Iterator[Between]:
@@ -125,13 +120,19 @@ def _between(found: Sequence[Ranked], logs: Sequence[Sequence[float]]) -> Iterat
         if len(first) < 3 or len(first) != len(second):
             continue
         sides = ([[process[index] for index in own] for process in logs] for own in (first, second))
-        yield Between(" ".join(one), " ".join(other), kendall_between(*sides))
+        yield Between(one, other, kendall_between(*sides))
 
 
-def _indices(found: Sequence[Ranked]) -> dict[tuple[str, str], list[int]]:
-    by_way: dict[tuple[str, str], list[int]] = {}
-    for index, entry in enumerate(found):
-        by_way.setdefault(way_of(entry.record), []).append(index)
+def _indices(found: Sequence[Ranked]) -> dict[str, list[int]]:
+    """Where the networks of each way stand; it is called by what tells it from the others."""
+    cases = [entry.record.case for entry in found]
+    one_precision = len({case.precision for case in cases}) == 1
+    one_runtime = len({case.runtime for case in cases}) == 1
+    by_way: dict[str, list[int]] = {}
+    for index, case in enumerate(cases):
+        both = f"{case.runtime} {case.precision}"
+        way = case.runtime if one_precision else case.precision if one_runtime else both
+        by_way.setdefault(way, []).append(index)
     return by_way
 
 

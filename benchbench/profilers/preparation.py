@@ -48,7 +48,7 @@ def preparation(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Meas
             yield absent("preparation_memory", "this kernel does not let a process reset its mark")
         else:
             more = max(mark - before, 0)
-            details = {"remarks": [COMPILERS]} if "compile" in steps else {}
+            details = {"note": COMPILERS} if "compile" in steps else {}
             yield Measurement("preparation_memory", samples=((more,),), details=details)
     beat(0.9)
     prepared = runtime_of(case).prepare(case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -41,7 +42,7 @@ def rank_tables(result: Ranking, source: str) -> list[RenderableType]:
         parts += [_taus_between(result)]
     if 2 < len(result.entries) <= MATRIX_LIMIT:
         parts += [_matrix(result), Text(LEGEND)]
-    parts += [_correlations(way, len(result.ways)) for way in result.ways if len(way.entries) > 2]
+    parts.append(_correlations(result.ways))
     parts.append(Text(_explanation(result, source)))
     names = {entry.record.id: entry.label for entry in result.entries}
     return [*parts, *closing_lines([entry.record for entry in result.entries], names)]
@@ -143,14 +144,16 @@ def _tau_cells(tau: Tau | None) -> tuple[str, str]:
     return f"{tau.value:+.2f}", ends(tau.low, tau.high, "+.2f")
 
 
-def _correlations(way: Way, ways: int) -> Table:
-    of_way = "" if ways == 1 else f" in {way.label}"
-    table = plain_table(f"Kendall's tau of latency{of_way} with")
+def _correlations(ways: Sequence[Way]) -> Table:
+    table = plain_table("Kendall's tau of latency with")
     table.add_column("what is counted")
-    for heading in ("tau", "95 % interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, tau in way.correlations.items():
-        table.add_row(METRICS[name].label, *_tau_cells(tau))
+    for way in ways:
+        of_way = "" if len(ways) == 1 else f" {way.label}"
+        table.add_column(f"tau{of_way}", justify="right", no_wrap=True)
+        table.add_column("95 % interval", justify="right", no_wrap=True)
+    for name in ways[0].correlations:
+        cells = (cell for way in ways for cell in _tau_cells(way.correlations[name]))
+        table.add_row(METRICS[name].label, *cells)
     return table
 
 
