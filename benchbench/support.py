@@ -45,7 +45,7 @@ def check_execution(settings: Settings) -> None:
     Raises:
         UserError: with the offending value, and what is supported instead.
     """
-    if settings.task.name in MEASURING:
+    if settings.task.name in MEASURING and settings.device.type in PROVIDERS:
         _check_execution(settings)
 
 

@@ -95,7 +95,13 @@ def test_channels_last_reaches_weights_input_and_result(probe: Callable[..., Cas
         assert not tensor.is_contiguous()
 
 
-def test_fp32_is_not_tf32() -> None:
-    set_flags()
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("tf32", True)])
+def test_tf32_is_what_was_asked_for(
+    case: Callable[..., Case], precision: str, allowed: bool
+) -> None:
+    try:
+        set_flags(case(precision=precision))
+        assert torch.backends.cudnn.allow_tf32 is allowed
+        assert torch.backends.cuda.matmul.allow_tf32 is allowed
+    finally:
+        set_flags(case())

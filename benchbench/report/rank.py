@@ -182,8 +182,6 @@ def rank_document(result: Ranking, source: str) -> dict[str, Any]:
             "index": first.case.device_index,
             "name": first.device_name,
         },
-        "runtimes": list(dict.fromkeys(entry.record.case.runtime for entry in result.entries)),
-        "precisions": list(dict.fromkeys(entry.record.case.precision for entry in result.entries)),
         "layout": first.case.layout,
         "cache": first.case.cache,
         "mode": first.case.mode,
@@ -191,10 +189,7 @@ def rank_document(result: Ranking, source: str) -> dict[str, Any]:
         "threads": first.case.threads,
         "ranking": rank_rows(result),
         "pairs": [_pair(pair) for pair in result.pairs],
-        "kendall_tau": {
-            way.label: {name: _tau(tau) for name, tau in way.correlations.items()}
-            for way in result.ways
-        },
+        "ways": [_way(way) for way in result.ways],
         "kendall_tau_between": [
             {"first": between.first, "second": between.second} | _tau(between.tau)
             for between in result.between
@@ -204,6 +199,17 @@ def rank_document(result: Ranking, source: str) -> dict[str, Any]:
         "session": first.session,
         "environment": dict(first.environment),
         "command": first.command,
+    }
+
+
+def _way(way: Way) -> dict[str, Any]:
+    case = way.entries[0].record.case
+    return {
+        "way": way.label,
+        "runtime": case.runtime,
+        "runtime_options": dict(case.runtime_options),
+        "precision": case.precision,
+        "kendall_tau": {name: _tau(tau) for name, tau in way.correlations.items()},
     }
 
 

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 MODEL = "model.onnx"
+LARGEST_FILE = 2**30  # of protocol buffers, which end at 2 GiB; larger weights lie beside it
+INPUT = "images"
 
 
 def export(case: Case, network: nn.Module, folder: Path) -> Path:
-    """Write the graph of a network for the case's input shape; weights lie beside it.
+    """Write the graph of a network for the case's input shape.
 
     Raises:
         UserError: torch's exporter has no translation for something in the network.
@@ -37,9 +39,9 @@ def export(case: Case, network: nn.Module, folder: Path) -> Path:
                 (images,),
                 path,
                 opset_version=case.runtime_options["opset"],
-                input_names=["images"],
+                input_names=[INPUT],
                 dynamo=True,
-                external_data=True,  # a file of protocol buffers ends at 2 GiB
+                external_data=_bytes(network) > LARGEST_FILE,
                 optimize=True,
                 verbose=False,
             )
@@ -48,6 +50,10 @@ def export(case: Case, network: nn.Module, folder: Path) -> Path:
         opset = case.runtime_options["opset"]
         raise UserError(f"{what}={opset}: cannot be exported: {first_line(error)}") from error
     return path
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in network.state_dict().values())
 
 
 @contextmanager

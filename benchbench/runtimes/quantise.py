@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from benchbench.cases import Case
 from benchbench.inputs import calibration_batches
+from benchbench.runtimes.onnx_graph import INPUT
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-INPUT = "images"
 WEIGHTED = ("Conv", "Gemm")
 CORRECTION_IMAGES = 32  # for each layer all of the graph is executed on them
 
@@ -43,7 +43,6 @@ def quantise(case: Case, path: Path) -> None:
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod.MinMax,
-        extra_options={"CalibMaxIntermediateOutputs": 8},  # else every activation is kept
     )
     few = batches[: -(-CORRECTION_IMAGES // case.batch_size)]
     onnx.save(correct_biases(onnx.load(prepared), onnx.load(path), few), path)

@@ -58,7 +58,8 @@ def test_the_fastest_comes_first_and_every_pair_has_its_verdict(ranked: list[Rec
 
 def test_kendalls_tau_with_what_a_clock_does_not_need(ranked: list[Record]) -> None:
     """Of three pairs two are told apart by the counts: tau-b is 2 / sqrt(3 x 2)."""
-    correlations = judge(ranked, theta=0.01).correlations
+    (way,) = judge(ranked, theta=0.01).ways
+    correlations = way.correlations
     expected = 2 / 6**0.5
     assert correlations["params"] is not None
     assert correlations["params"].value == pytest.approx(expected)
@@ -89,8 +90,9 @@ def test_the_document_and_rows_of_a_ranking(ranked: list[Record]) -> None:
     low, high = pair["ci"]
     assert low <= pair["ratio"] <= high
     assert pair["processes"] == 5
-    assert document["kendall_tau"]["activations"]["value"] is None
-    assert document["kendall_tau"]["params"]["ci"][0] <= 2 / 6**0.5
+    (way,) = document["ways"]
+    assert way["kendall_tau"]["activations"]["value"] is None
+    assert way["kendall_tau"]["params"]["ci"][0] <= 2 / 6**0.5
     assert rank_rows(result)[0]["latency"] == pytest.approx(0.01 * 1.108, rel=0.01)
 
 

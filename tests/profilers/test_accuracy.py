@@ -52,7 +52,11 @@ class Odd(nn.Module):
         outputs[red > 200, 2] = float("nan")
         outputs[red > 220, 2] = float("inf")
         outputs[red == 77] = 0.0
-        shapes = {"map": outputs[:, :, None, None], "tuple": (outputs,), "flat": outputs.flatten()}
+        shapes = {
+            "map": outputs[:, :, None, None],
+            "tuple": (outputs, outputs),
+            "flat": outputs.flatten(),
+        }
         return shapes.get(self.kind, outputs)
 
 
@@ -191,7 +195,8 @@ def test_top5_needs_five_outputs(network: Callable[..., Case]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape"), [("map", r"\[1, 3, 1, 1\]"), ("tuple", "a tuple"), ("flat", r"\[3\]")]
+    ("kind", "shape"),
+    [("map", r"\[1, 3, 1, 1\]"), ("tuple", r"\[1, 3\], \[1, 3\]"), ("flat", r"\[3\]")],
 )
 def test_another_output_is_refused(network: Callable[..., Case], kind: str, shape: str) -> None:
     paint(("set/0/a.png", 10))

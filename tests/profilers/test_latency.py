@@ -45,13 +45,17 @@ class World:
 
     def prepare(self, case: Case, *, calibrated: bool = True) -> Any:
         self.now += 0.25  # building
-        return Prepared(self, case.name)
+        return Prepared(self, case.name, case)
 
 
 @dataclass
 class Prepared:
     world: World
     name: str
+    case: Case
+
+    def activations(self) -> dict[str, Any]:
+        return {"problems": []}
 
     def running(self) -> Running:
         parts = {name: self.world.part(name) for name in self.world.parts}
@@ -81,7 +85,6 @@ def measure(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> Measu
     ) -> list[dict[str, Measurement]]:
         monkeypatch.setattr(module, "prepare", world.prepare)
         monkeypatch.setattr(module, "control_probe", lambda _: world.probe)
-        monkeypatch.setattr(module, "_activations", lambda _: {"problems": []})
         for clock in (module, warm_up):
             monkeypatch.setattr(clock, "perf_counter", lambda: world.now)
         monkeypatch.setattr(stopwatch, "perf_counter_ns", lambda: round(world.now * 1e9))

@@ -16,7 +16,7 @@ from benchbench.counting.walk import walk
 from benchbench.measurements import Measurement
 from benchbench.profilers import operators as module
 from benchbench.profilers.operators import LAYER, Occurrence, occurrences, rows
-from benchbench.runtimes.eager import Prepared
+from benchbench.runtimes.eager import EagerNetwork
 
 BUDGET = BudgetSettings(seconds=0.0, warm_up_seconds=0.0)
 
@@ -44,7 +44,7 @@ def profiled(
     images: Tensor,
     beat: Callable[[float], bool] = lambda _: True,
 ) -> Measurement:
-    monkeypatch.setattr(module, "prepare", lambda _: Prepared(case, network, images))
+    monkeypatch.setattr(module, "prepare", lambda _: EagerNetwork(case, network, images))
     (found,) = module.operators(case, BUDGET, beat)
     return found
 
