@@ -6,7 +6,7 @@ DEVICE ?= cpu
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt benchbench/__init__.py
 
-.PHONY: run test test-slow lint format readme bench-count bench-help bench-zoo bench-trust clean
+.PHONY: run test test-slow lint format readme bench-count bench-help bench-zoo bench-trust bench-runtimes clean
 
 run: .venv/.installed
 	.venv/bin/python -m benchbench model=$(MODEL) device=$(DEVICE) $(ARGS)
@@ -41,6 +41,9 @@ bench-zoo: .venv/.installed-test
 
 bench-trust: .venv/.installed-test
 	.venv/bin/python tests/benchmarks/trust.py $(ARGS)
+
+bench-runtimes: .venv/.installed-test
+	.venv/bin/python tests/benchmarks/runtimes.py $(ARGS)
 
 clean:
 	rm -rf .venv
