@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,14 @@ def activations_from(folder: Path) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def made(case: Case) -> Iterator[Path]:
-    """The folder of what was made of a case: its own, or one that is filled now and then gone."""
+def made(case: Case) -> Path:
+    """The folder of what was made of a case: its own, or one that is filled now.
+
+    The latter goes when the process ends: sessions are opened from it again and again.
+    """
     if case.prepared is not None:
-        yield Path(case.prepared)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        make(case, Path(folder))
-        yield Path(folder)
+        return Path(case.prepared)
+    folder = Path(tempfile.mkdtemp(prefix="benchbench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    make(case, folder)
+    return folder

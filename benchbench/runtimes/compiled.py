@@ -8,6 +8,7 @@ slower than eager on networks of many convolutions.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
@@ -75,8 +76,7 @@ def prepare(case: Case, *, calibrated: bool = True) -> CompiledNetwork:
     """
     network = place(build(case, case.device_name, calibrated=calibrated), case)
     images = feed(make_input(case), case)
-    with made(case) as folder:
-        return CompiledNetwork(case, network, _compile(case, network, folder), images)
+    return CompiledNetwork(case, network, _compile(case, network, made(case)), images)
 
 
 def _compile(case: Case, network: nn.Module, folder: Path) -> nn.Module:
@@ -94,7 +94,7 @@ def _compile(case: Case, network: nn.Module, folder: Path) -> nn.Module:
     torch._dynamo.config.accumulated_recompile_limit = MOST_NETWORKS
     compiled = cast("nn.Module", torch.compile(network, dynamic=False, mode=mode))
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), warnings.catch_warnings(action="ignore"):
             compiled(feed(torch.zeros(case.input_shape), case))
     except (TorchDynamoException, InductorError) as error:
         from benchbench.errors import first_line

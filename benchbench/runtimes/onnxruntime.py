@@ -91,9 +91,9 @@ def prepare(case: Case, *, calibrated: bool = True) -> OnnxNetwork:
         UserError: the provider is not there, or the input cannot be read.
     """
     images = feed(make_input(case), case)
-    with made(case) as folder:
-        session = _open(case, folder / MODEL, images)
-        return OnnxNetwork(case, folder / MODEL, session, activations_from(folder))
+    folder = made(case)
+    session = _open(case, folder / MODEL, images)
+    return OnnxNetwork(case, folder / MODEL, session, activations_from(folder))
 
 
 def _open(case: Case, path: Path, images: Tensor) -> Session:

@@ -71,10 +71,10 @@ def prepare(case: Case, *, calibrated: bool = True) -> OpenVinoNetwork:
     import openvino
 
     images = make_input(case)
-    with made(case) as folder:
-        model = openvino.Core().read_model(folder / MODEL)
-        request = compile_model(model, case)
-        return OpenVinoNetwork(case, model, request, images, activations_from(folder))
+    folder = made(case)
+    model = openvino.Core().read_model(folder / MODEL)
+    request = compile_model(model, case)
+    return OpenVinoNetwork(case, model, request, images, activations_from(folder))
 
 
 def compile_model(
