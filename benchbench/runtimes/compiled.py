@@ -80,6 +80,12 @@ def prepare(case: Case, *, calibrated: bool = True) -> CompiledNetwork:
 
 
 def _compile(case: Case, network: nn.Module, folder: Path) -> nn.Module:
+    # It imports parts of PyTorch that warn of each other.
+    with warnings.catch_warnings(action="ignore"):
+        return _compiled(case, network, folder)
+
+
+def _compiled(case: Case, network: nn.Module, folder: Path) -> nn.Module:
     import torch
     from torch._dynamo.exc import TorchDynamoException
     from torch._inductor import config
@@ -94,7 +100,7 @@ def _compile(case: Case, network: nn.Module, folder: Path) -> nn.Module:
     torch._dynamo.config.accumulated_recompile_limit = MOST_NETWORKS
     compiled = cast("nn.Module", torch.compile(network, dynamic=False, mode=mode))
     try:
-        with torch.inference_mode(), warnings.catch_warnings(action="ignore"):
+        with torch.inference_mode():
             compiled(feed(torch.zeros(case.input_shape), case))
     except (TorchDynamoException, InductorError) as error:
         from benchbench.errors import first_line

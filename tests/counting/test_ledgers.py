@@ -6,6 +6,7 @@ part of its answer. Everything is fp32: 4 bytes an element.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -15,9 +16,11 @@ from torch.nn import functional as F
 
 from architectures.blocks import ConvNormAct, InvertedResidual, SqueezeExcite
 from architectures.shufflenet_v2 import Topology, Unit, WideningUnit
+from benchbench.cases import Case
 from benchbench.counting.cost import cost
 from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
 from benchbench.counting.walk import walk
+from benchbench.profilers.complexity import complexity
 
 BYTES = 4
 
@@ -310,3 +313,17 @@ def test_kernels_of_mbconv_one_by_one() -> None:
     for layer in counted.layers:
         mine = [traffic for name, _, traffic in kernels if name == layer.name]
         assert sum(mine) == layer.memory_access_fused
+
+
+def test_int8_is_one_byte_an_element(case: Callable[..., Case]) -> None:
+    """A quarter of every ledger, kernel by kernel and layer by layer; nothing else differs."""
+    fp32 = complexity(case(runtime="onnxruntime"))
+    int8 = complexity(case(runtime="onnxruntime", precision="int8"))
+    for one, quarter in zip(fp32.measurements, int8.measurements, strict=True):
+        share = 4 if one.metric.startswith("memory_access") else 1
+        assert quarter.value == one.flat[0] / share
+    kernels = [found.measurements[-1].details["kernels"] for found in (fp32, int8)]
+    assert [kernel[2] for kernel in kernels[0]] == [4 * kernel[2] for kernel in kernels[1]]
+    for layer, small in zip(fp32.layers, int8.layers, strict=True):
+        assert small.memory_access_fused * 4 == layer.memory_access_fused
+        assert small.multiply_adds == layer.multiply_adds

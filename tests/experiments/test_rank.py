@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from made import in_turn, record
+from rich.console import Console
 
 from benchbench.cases import Case
 from benchbench.errors import NoEvidence
 from benchbench.experiments.rank import judge
 from benchbench.measure import Measured
-from benchbench.measurements import exact
+from benchbench.measurements import Measurement, exact
 from benchbench.records import Record
 from benchbench.report.rank import rank_document, rank_rows, rank_tables
 
@@ -108,3 +110,73 @@ def test_the_tables_of_a_ranking(ranked: list[Record]) -> None:
     assert "1 to 1" in text
     assert "a difference counts from 1.0 % on (no selftest)" in text
     assert "the same for all networks, or not counted" in text
+
+
+def in_ways(case: Callable[..., Case]) -> list[Record]:
+    """Three networks in two runtimes: the second turns the first two around."""
+    seconds = {"eager": (0.010, 0.020, 0.040), "openvino": (0.008, 0.004, 0.016)}
+    made = []
+    for runtime, of_networks in seconds.items():
+        for number, own in enumerate(of_networks):
+            processes = [[own * machine] * 4 for machine in MACHINE]
+            kernels = [["layer", 10**9, 10**6]]
+            measured = Measured(
+                case(name=f"net{number}", runtime=runtime),
+                {"machine": {"cpu": "Imaginary CPU"}},
+                [
+                    exact("multiply_adds", number),
+                    exact("memory_access_fused", 10**6, kernels=kernels),
+                    in_turn(processes, epoch_rounds=[2, 2]),
+                ],
+            )
+            if not made:  # the roofs of the machine are taken beside the first alone
+                measured.measurements += [
+                    Measurement("peak_multiply_adds", samples=((1e12,),)),
+                    Measurement("peak_bandwidth", samples=((1e10,),)),
+                ]
+            made.append(record(measured, task="rank", session="S", command="python -m benchbench"))
+    return made
+
+
+def test_networks_in_several_runtimes(case: Callable[..., Case]) -> None:
+    """One of three pairs turns around: tau is (2 - 1) / 3. The bound is 10^9 / 10^12 s."""
+    result = judge(in_ways(case), theta=0.01)
+    assert [way.label for way in result.ways] == ["eager", "openvino"]
+    (between,) = result.between
+    assert (between.first, between.second) == ("eager", "openvino")
+    assert between.tau is not None
+    assert between.tau.value == pytest.approx(1 / 3)
+    assert result.entries[0].label == "net1 openvino"
+    eager, openvino = (way.correlations["multiply_adds"] for way in result.ways)
+    assert eager is not None
+    assert openvino is not None
+    assert (eager.value, openvino.value) == (1, pytest.approx(1 / 3))
+    ratios = {entry.label: entry.bound and entry.bound.ratio for entry in result.entries}
+    geometric_mean = (1.0 * 1.4 * 1.1 * 0.9 * 1.2) ** (1 / 5)
+    assert ratios["net0 eager"] == pytest.approx(10 * geometric_mean)
+    assert ratios["net1 openvino"] == pytest.approx(4 * geometric_mean)
+
+
+def test_the_report_of_several_runtimes(case: Callable[..., Case]) -> None:
+    result = judge(in_ways(case), theta=0.01)
+    console = Console(file=StringIO(), width=120)
+    for part in rank_tables(result, "no selftest"):
+        console.print(part)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "3 networks in 2 ways on cpu" in text
+    assert "eager  openvino  +0.33" in " ".join(text.split("\n")).replace("    ", "  ")
+    document = rank_document(result, "no selftest")
+    assert [way["runtime"] for way in document["ways"]] == ["eager", "openvino"]
+    (between,) = document["kendall_tau_between"]
+    assert between["value"] == pytest.approx(1 / 3)
+    rows = rank_rows(result)
+    assert {row["runtime"] for row in rows} == {"eager", "openvino"}
+    assert all(row["over_bound"] > 1 for row in rows)
+
+
+def test_the_same_network_twice_has_no_tau(case: Callable[..., Case]) -> None:
+    """Of one network in two runtimes there is an order of runtimes, and none of networks."""
+    both = [found for found in in_ways(case) if found.case.name == "net0"]
+    result = judge(both, theta=0.01)
+    assert [entry.label for entry in result.entries] == ["net0 openvino", "net0 eager"]
+    assert result.between == ()

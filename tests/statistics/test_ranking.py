@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, t
 
-from benchbench.statistics.ranking import Rank, draws, kendall, rank_intervals
+from benchbench.statistics.ranking import (
+    Rank,
+    draws,
+    kendall,
+    kendall_between,
+    rank_intervals,
+)
 
 
 @pytest.mark.parametrize("processes", [3, 5, 10])
@@ -132,5 +138,37 @@ def test_tau_covers_that_of_the_true_latencies(processes: int, noise: float) -> 
         assert found.low is not None
         assert found.high is not None
         expected = kendalltau(truth, metric).statistic
+        held.append(found.low - 1e-9 <= expected <= found.high + 1e-9)
+    assert np.mean(held) >= 0.94
+
+
+def test_tau_between_two_latencies_is_scipy_s() -> None:
+    random = np.random.default_rng(5)
+    for _ in range(20):
+        one, two = random.integers(0, 6, (2, 1, 9)).astype(float)
+        found = kendall_between(one.tolist(), two.tolist())
+        theirs = kendalltau(one[0], two[0]).statistic
+        assert (found is None) == np.isnan(theirs)
+        assert found is None or found.value == pytest.approx(theirs)
+    assert kendall_between([[1.0, 1.0]], [[1.0, 2.0]]) is None
+    with pytest.raises(ValueError, match="processes and networks"):
+        kendall_between([[1.0, 2.0]], [[1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.3])
+def test_tau_between_covers_that_of_the_true_latencies(noise: float) -> None:
+    """8 networks in two runtimes, whose logs vary by 1; 5 processes, each slow in its own way."""
+    random = np.random.default_rng(17)
+    held = []
+    for _ in range(300):
+        truth = random.standard_normal((2, 8))
+        truth[1] += truth[0]
+        shift = random.normal(0, 1, (5, 1))
+        one, two = (of + shift + random.normal(0, noise, (5, 8)) for of in truth)
+        found = kendall_between(one.tolist(), two.tolist(), count=500)
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        expected = kendalltau(truth[0], truth[1]).statistic
         held.append(found.low - 1e-9 <= expected <= found.high + 1e-9)
     assert np.mean(held) >= 0.94
