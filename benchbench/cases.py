@@ -61,6 +61,7 @@ class Case:
     mode: str = "inference"
     runtime_options: Mapping[str, Any] = field(default_factory=dict)  # those it reads
     calibration: str | None = None  # path of a folder of images, for int8
+    crops: int | None = None  # of the images to judge on; for task=agreement
     prepared: str | None = None  # folder of what the runtime made of it; records leave it out
 
     @property
@@ -316,6 +317,16 @@ def image_path(case: Case) -> Path | None:
         UserError: a `~name` that is nobody's home.
     """
     return None if case.input == "random" else expanded("input", case.input)
+
+
+def fed_one_tensor(case: Case) -> Case:
+    """The same case, fed noise where its input is a folder: what runtimes are compared on.
+
+    Raises:
+        UserError: a `~name` that is nobody's home.
+    """
+    path = image_path(case)
+    return replace(case, input="random") if path is not None and path.is_dir() else case
 
 
 def weights_path(case: Case) -> Path:

@@ -52,6 +52,7 @@ class ProfilerSettings:
     operators: bool = False
     roofs: bool = False
     accuracy: bool = False  # task=accuracy's, never beside others
+    agreement: bool = False  # task=agreement's, likewise
 
 
 @dataclass
@@ -106,6 +107,7 @@ class Settings:
     threads: str = "1"  # a number, or "all"
     resolution: int | None = None  # None: the network's own
     input: str = "random"  # or the path of an image; for task=accuracy, of a folder of them
+    crops: int = 500  # of task=agreement: random ones, of the image or images of `input`
     labels: str | None = None  # path of the labels of a folder without class folders
     calibration: str | None = None  # folder of images to see int8's ranges on; None: noise
     seed: int = 0
@@ -178,7 +180,12 @@ def _refuse_added_keys(config: DictConfig) -> None:
 
 LARGEST_SCALE = 100  # beyond it building alone takes minutes
 LARGEST_PHI = 16  # 65,536 times the multiply-adds
-_RANGES = {"batch_size": (1, 2**62), "resolution": (1, 2**31), "seed": (0, 2**63 - 1)}
+_RANGES = {
+    "batch_size": (1, 2**62),
+    "resolution": (1, 2**31),
+    "seed": (0, 2**63 - 1),
+    "crops": (1, 10**6),
+}
 PATHS = (
     *("results", "input", "weights", "labels", "calibration"),
     *("baseline", "candidate", "records"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchbench.cases import Case
+from benchbench.cases import Case, fed_one_tensor
 from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
@@ -25,7 +25,7 @@ from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Wor
 # own, because what another one allocated or heated up would be counted.
 REPLICATED = (("latency", "device_time"), ("memory",), ("energy",))  # as often as the budget says
 ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken once for each precision
-ONCE = (("fvcore",), ("operators",), ("accuracy",), ROOFS)
+ONCE = (("fvcore",), ("operators",), ("accuracy",), ("agreement",), ROOFS)
 
 
 @dataclass
@@ -125,9 +125,7 @@ def _prepared(
             folder = Path(parent) / str(index)
             folder.mkdir()
             folders.append(str(folder))
-            case = replace(measured.case, prepared=str(folder))
-            if Path(case.input).is_dir():  # whatever is fed later, one tensor will do to compare
-                case = replace(case, input="random")
+            case = replace(fed_one_tensor(measured.case), prepared=str(folder))
             work = Work((case,), PREPARING, budget)
             _do(work, [index], found, progress)
         yield folders
@@ -174,7 +172,7 @@ def _checked(
 ) -> tuple[Measured, ProfilerSettings]:
     """Refuse what cannot run before anything is measured, and count the rest."""
     measured = Measured(case, machine_environment())
-    (read_contents if profilers.accuracy else check_image)(case)
+    _check_input(case, profilers)
     weights = check_weights(case)
     if weights is not None:
         measured.environment["weights"] = weights
@@ -183,6 +181,17 @@ def _checked(
     check_device(case)
     progress("complexity", 0.0)
     return measured, _count(measured, profilers)
+
+
+def _check_input(case: Case, profilers: ProfilerSettings) -> None:
+    if profilers.accuracy:
+        read_contents(case)
+    elif profilers.agreement:
+        from benchbench.datasets.crops import check_photographs
+
+        check_photographs("input", case.input, case.crops or 0)
+    else:
+        check_image(case)
 
 
 def _plan(
@@ -244,7 +253,7 @@ def _count(measured: Measured, profilers: ProfilerSettings) -> ProfilerSettings:
     from benchbench.profilers.fvcore import LARGEST_MULTIPLY_ADDS, TOO_LARGE
 
     case = measured.case
-    if profilers.accuracy:  # an operator without a formula shall not stop it
+    if profilers.accuracy or profilers.agreement:  # no operator without a formula stops them
         check_resolution(case, total_stride(build(case, "meta")))
         return profilers
     counted = complexity(case)

@@ -11,6 +11,7 @@ from benchbench.metrics import METRICS
 from benchbench.statistics.intervals import (
     Interval,
     geometric_mean,
+    mean_interval,
     process_interval,
     proportion_interval,
 )
@@ -39,12 +40,21 @@ def _centre(samples: Sequence[Sequence[Number]]) -> Number:
     return medians[0] if len(medians) == 1 else geometric_mean(medians)
 
 
+def _mean_interval(samples: Sequence[Sequence[Number]]) -> Interval | None:
+    """No sample is below 0, so neither is their mean."""
+    found = mean_interval(_flat(samples))
+    return found and found._replace(low=max(0.0, found.low))
+
+
 # The process is the unit of replication: within one, the same network's median holds still.
 ESTIMATORS = {
     "median": Estimator(_centre, lambda samples: process_interval(_medians(samples))),
     "proportion": Estimator(
         lambda samples: fmean(_flat(samples)), lambda samples: proportion_interval(_flat(samples))
     ),
+    "mean": Estimator(lambda samples: fmean(_flat(samples)), _mean_interval),
+    # Further samples only ever raise it: no interval from these would cover what it tends to.
+    "maximum": Estimator(lambda samples: max(_flat(samples)), lambda samples: None),
 }
 
 
@@ -85,7 +95,7 @@ class Measurement:
 
     @property
     def value(self) -> Number | None:
-        """The geometric mean of the processes' medians; an exact metric's one sample as is."""
+        """By the metric's estimator; an exact metric's one sample as is."""
         return self._estimator.value(self.samples) if self.flat else None
 
     @property

@@ -13,7 +13,9 @@ class Metric(NamedTuple):
     unit: str  # SI, "" for a count
     exact: bool = True  # the same however often it is taken
     lower_is_better: bool = True
-    estimator: str = "median"  # or "proportion": samples are 0 or 1, shown as percent
+    # Or "mean" or "maximum"; or "proportion": samples are 0 or 1, shown as percent.
+    estimator: str = "median"
+    of: str = "image"  # what a sample is of, where it is no median
 
 
 METRICS: dict[str, Metric] = {
@@ -52,6 +54,28 @@ METRICS: dict[str, Metric] = {
     "launch_cost": Metric("empty operator", "s", exact=False),
     "top1": Metric("top-1", "", exact=False, lower_is_better=False, estimator="proportion"),
     "top5": Metric("top-5", "", exact=False, lower_is_better=False, estimator="proportion"),
+    "agreement": Metric(
+        "top-1 agreement with fp32",
+        "",
+        exact=False,
+        lower_is_better=False,
+        estimator="proportion",
+        of="crop",
+    ),
+    "agreement_confident": Metric(
+        "top-1 agreement where fp32 is sure",
+        "",
+        exact=False,
+        lower_is_better=False,
+        estimator="proportion",
+        of="crop",
+    ),
+    "error_maximum": Metric(
+        "largest error of a probability", "", exact=False, estimator="maximum", of="crop"
+    ),
+    "error_mean": Metric(
+        "mean error of the probabilities", "", exact=False, estimator="mean", of="crop"
+    ),
 }
 # Which of them grow with the batch, so that a table shows them per image too.
 PER_IMAGE = (

@@ -19,6 +19,7 @@ from benchbench.tasks import TASKS
 # What would otherwise be typed in vain.
 ONLY_READ_BY = {
     "labels": "accuracy",
+    "crops": "agreement",
     "models": "rank",
     "runtimes": "rank",
     "precisions": "rank",
@@ -95,16 +96,18 @@ def check_choices(settings: Settings) -> None:
         if name not in options(group):
             raise unknown_option(group, name)
     _refuse_what_is_not_read(settings)
-    if settings.profiler.accuracy:
-        raise UserError("profiler.accuracy=true: it needs other input, so say task=accuracy")
+    for name in ("accuracy", "agreement"):
+        if getattr(settings.profiler, name):
+            raise UserError(f"profiler.{name}=true: it needs other input, so say task={name}")
     if not any(asdict(settings.profiler).values()):
         raise UserError(f"no profiler: allowed are {', '.join(options('profiler'))}")
 
 
 def _refuse_what_is_not_read(settings: Settings) -> None:
+    defaults = Settings()
     for key, task in ONLY_READ_BY.items():
         value = getattr(settings, key)
-        if value and settings.task.name != task:
+        if value != getattr(defaults, key) and settings.task.name != task:
             raise UserError(f"{key}={value}: only task={task} reads {key}")
     if settings.task.name == "rank" and settings.model.get("_target_"):
         raise UserError("task=rank takes models=[...] and not model=")

@@ -105,6 +105,30 @@ def _accuracy(settings: Settings, job: Job) -> Result:
     )
 
 
+def _agreement(settings: Settings, job: Job) -> Result:
+    from benchbench.experiments.agreement import PROFILERS, REFERENCE, judge
+    from benchbench.report.documents import agreement_document, agreement_row
+    from benchbench.report.tables import agreement_tables
+
+    case = replace(from_settings(settings, job.model_name), crops=settings.crops)
+    if case.input == "random":
+        raise UserError("input=random: task=agreement needs an image or a folder, input=PATH")
+    if (case.runtime, case.precision) == REFERENCE:
+        what = f"runtime={case.runtime} precision={case.precision}"
+        raise UserError(f"{what}: task=agreement compares with that; choose another of either")
+    if settings.plan:
+        return _plan([case], PROFILERS, settings)
+    (record,), interrupted = recorded([case], PROFILERS, settings, job)
+    result = judge(record)
+    return Result(
+        agreement_tables(record, result),
+        agreement_document(record, result),
+        [agreement_row(record, result)],
+        INTERRUPTED if interrupted else result.exit_code,
+        None if interrupted else result.why_none,
+    )
+
+
 def _rank(settings: Settings, job: Job) -> Result:
     from benchbench.experiments.rank import PROFILERS, judge
     from benchbench.report.rank import rank_document, rank_rows, rank_tables
@@ -213,6 +237,7 @@ TASKS = {
     "profile": _profile,
     "crosscheck": _crosscheck,
     "accuracy": _accuracy,
+    "agreement": _agreement,
     "rank": _rank,
     "selftest": _selftest,
     "compare": _compare,

@@ -19,7 +19,6 @@ from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
 from benchbench.runtimes.running import Prepared as PreparedCase
 from benchbench.runtimes.running import prepare
-from benchbench.support import OF_TORCH
 
 PLACES = {"top1": 1, "top5": 5}  # a label counts as found among so many best outputs
 
@@ -80,7 +79,7 @@ def class_outputs(network: PreparedCase, images: Tensor, case: Case) -> Tensor:
         UserError: the output has another shape.
     """
     count = images.shape[0]
-    if case.runtime not in OF_TORCH and count < case.batch_size:  # graphs have one batch size
+    if case.runtime != "eager" and count < case.batch_size:  # all others are made for one size
         images = torch.cat([images, images[:1].expand(case.batch_size - count, -1, -1, -1)])
     outputs = network.outputs(images)
     if len(outputs) == 1 and outputs[0].ndim == 2 and len(outputs[0]) == len(images):

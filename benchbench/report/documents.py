@@ -7,6 +7,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from benchbench.experiments.accuracy import Accuracy
+from benchbench.experiments.agreement import Agreement
 from benchbench.experiments.crosscheck import Crosscheck
 from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Measurement
@@ -27,6 +28,17 @@ def accuracy_document(record: Record, result: Accuracy) -> dict[str, Any]:
         "images": result.images,
         "corrupt": {"count": len(result.corrupt), "files": list(result.corrupt)},
         "labels": {"file": record.case.labels, "from": result.labels},
+    }
+
+
+def agreement_document(record: Record, result: Agreement) -> dict[str, Any]:
+    """The document of an agreement: that of a profile, with crops for layers."""
+    crops = {"asked": record.case.crops, "seed": record.case.seed, **result.crops}
+    return _document(record) | {
+        "images": result.images,
+        "crops": crops,
+        "confident": {"count": result.confident, "probability": result.sure},
+        "calibration": result.calibration,
     }
 
 
@@ -157,3 +169,10 @@ def accuracy_row(record: Record, result: Accuracy) -> dict[str, Any]:
     """An accuracy as one flat row: that of a profile, and its images."""
     counts = {"images": result.images, "corrupt": len(result.corrupt)}
     return profile_row(record) | counts | {"labels": record.case.labels}
+
+
+def agreement_row(record: Record, result: Agreement) -> dict[str, Any]:
+    """An agreement as one flat row: that of a profile, and its crops."""
+    counts = {"images": result.images, "crops": result.crops.get("count")}
+    calibration = {"calibration": result.calibration}
+    return profile_row(record) | counts | {"confident": result.confident} | calibration

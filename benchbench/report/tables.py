@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import quantiles
 
 from rich import box
@@ -15,6 +15,7 @@ from rich.text import Text
 from benchbench.cases import Case
 from benchbench.errors import printable
 from benchbench.experiments.accuracy import Accuracy
+from benchbench.experiments.agreement import Agreement
 from benchbench.experiments.crosscheck import Crosscheck
 from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Layer, Measurement
@@ -70,6 +71,30 @@ def accuracy_tables(record: Record, result: Accuracy) -> list[RenderableType]:
             lines += [f"        and {len(result.corrupt) - len(shown)} more"]
     text = [Text(line) for line in lines]
     return [_title(record), _metric_table("accuracy", record), *text, *_closing(record)]
+
+
+def agreement_tables(record: Record, result: Agreement) -> list[RenderableType]:
+    """How often the case sees what eager fp32 sees, on which crops, and why to doubt it."""
+    lines = [] if result.why_none else list(_crops(record.case, result))
+    table = _metric_table("agreement with eager fp32", record)
+    return [_title(record), table, *map(Text, lines), *_closing(record)]
+
+
+def _crops(case: Case, result: Agreement) -> Iterator[str]:
+    """What was drawn, and what the rows of the table are of."""
+    (smallest, largest), (high, wide) = result.crops["areas"], result.crops["shapes"]
+    yield (
+        f"crops   {result.crops['count']:,} of {result.images:,} image"
+        f"{'s' if result.images > 1 else ''}, seed {case.seed}: {100 * smallest:g} to "
+        f"{100 * largest:g} % of its area, {high:.2f} to {wide:.2f} times as wide as high"
+    )
+    yield (
+        f"sure    on {result.confident:,} of them fp32 gives its own class a probability of "
+        f"{result.sure:g} or more"
+    )
+    yield "errors  absolute differences of softmax probabilities, over all classes of all crops"
+    if result.calibration is not None:
+        yield printable(f"ranges  of int8 were seen on {result.calibration}")
 
 
 def _weights(record: Record) -> list[str]:
@@ -178,8 +203,8 @@ def _origin(measurement: Measurement) -> str:
     metric = METRICS[measurement.metric]
     if metric.exact:
         return "counted"
-    if metric.estimator == "proportion":
-        return f"{len(measurement.flat):,} image{'s' if len(measurement.flat) > 1 else ''}"
+    if metric.estimator != "median":
+        return f"{len(measurement.flat):,} {metric.of}{'s' if len(measurement.flat) > 1 else ''}"
     samples, processes = len(measurement.flat), len(measurement.samples)
     of_them = f"{processes} process{'es' if processes > 1 else ''}"
     return of_them if samples == processes else f"{samples} samples, {of_them}"

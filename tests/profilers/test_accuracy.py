@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from benchbench.cases import Case
 from benchbench.config import BudgetSettings
 from benchbench.errors import UserError
 from benchbench.measurements import Measurement
-from benchbench.profilers.accuracy import accuracy, ranks
+from benchbench.profilers.accuracy import accuracy, class_outputs, ranks
 
 BUDGET = BudgetSettings()
 SEEN: list[Tensor] = []
@@ -229,3 +229,27 @@ def test_ranks_are_those_of_scipy() -> None:
         for row, label in zip(outputs, labels.tolist(), strict=True)
     ]
     assert ranks(outputs, labels).tolist() == theirs
+
+
+class Recorder(NamedTuple):
+    """A network of two classes that remembers how many images it was fed."""
+
+    fed: list[int]
+
+    def outputs(self, images: Tensor) -> list[Tensor]:
+        self.fed.append(len(images))
+        return [images[:, 0, 0, :2]]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "fed"),
+    [("eager", 3), ("compiled", 8), ("cuda_graph", 8), ("onnxruntime", 8), ("openvino", 8)],
+)
+def test_what_is_made_for_one_size_of_batch_gets_it(
+    case: Callable[..., Case], runtime: str, fed: int
+) -> None:
+    images = torch.rand(3, 3, 8, 8)
+    recorder = Recorder([])
+    outputs = class_outputs(recorder, images, case(runtime=runtime, batch_size=8))  # type: ignore[arg-type]
+    assert recorder.fed == [fed]
+    assert torch.equal(outputs, images[:, 0, 0, :2])

@@ -15,17 +15,20 @@ from rich.text import Text
 
 from benchbench.cases import Case
 from benchbench.experiments.accuracy import judge
+from benchbench.experiments.agreement import judge as judge_agreement
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement, absent, exact
 from benchbench.records import Record
 from benchbench.report.documents import (
     accuracy_document,
     accuracy_row,
+    agreement_document,
+    agreement_row,
     profile_document,
     profile_row,
 )
 from benchbench.report.pictures import save, stage
-from benchbench.report.tables import accuracy_tables, profile_tables
+from benchbench.report.tables import accuracy_tables, agreement_tables, profile_tables
 
 
 @pytest.fixture
@@ -216,6 +219,86 @@ def test_the_row_of_an_accuracy_goes_on_where_a_profiles_ends(
     assert row["top1_low"] == pytest.approx(0.2553, abs=5e-5)
     assert (row["top5"], row["images"], row["corrupt"]) == (None, 263, 7)
     assert row["labels"] == "val.txt"
+
+
+@pytest.fixture
+def agreed(case: Callable[..., Case]) -> Record:
+    """81 of 263 crops agree, as in Newcombe 1998; on 20 fp32 is sure, and none of them does."""
+    details = {
+        "crops": {"count": 263, "areas": [0.35, 1.0], "shapes": [3 / 4, 4 / 3]},
+        "images": 2,
+        "confident": 20,
+        "sure": 0.5,
+        "calibration": "\x1b[31mset",
+        "remarks": ["int8 is what it is"],
+    }
+    measured = Measured(
+        case(name="tiny", input="val", crops=300, runtime="onnxruntime", precision="int8", seed=7),
+        {"machine": {"cpu": "Imaginary CPU"}},
+        [
+            Measurement("agreement", samples=((1,) * 81 + (0,) * 182,), details=details),
+            Measurement("agreement_confident", samples=((0,) * 20,)),
+            Measurement("error_maximum", samples=((0.25, 0.125),)),
+            absent("error_mean", "no crop's output is finite"),
+        ],
+    )
+    made = record(measured, task="agreement", settings={}, command="python -m benchbench ...")
+    return replace(made, id="R1", created="2026-01-02T03:04:05.000006+00:00")
+
+
+AGREEMENT = """\
+tiny on cpu (Imaginary CPU)
+onnxruntime, int8, input 1x3x64x64 of val, 1 thread
+agreement with eager fp32
+
+ metric                                      value       95 % interval  from
+ ──────────────────────────────────────────────────────────────────────────────────────────────────
+ top-1 agreement with fp32                 30.80 %  25.53 % to 36.62 %  263 crops
+ top-1 agreement where fp32 is sure         0.00 %   0.00 % to 16.11 %  20 crops
+ largest error of a probability               0.25                      2 crops
+ mean error of the probabilities     not available                      no crop's output is finite
+
+crops   263 of 2 images, seed 7: 35 to 100 % of its area, 0.75 to 1.33 times as wide as high
+sure    on 20 of them fp32 gives its own class a probability of 0.5 or more
+errors  absolute differences of softmax probabilities, over all classes of all crops
+ranges  of int8 were seen on \\x1b[31mset
+quality none: int8 is what it is
+record  R1
+repeat  python -m benchbench ...
+"""
+
+
+def test_the_tables_of_an_agreement(agreed: Record) -> None:
+    assert printed(agreement_tables(agreed, judge_agreement(agreed))) == AGREEMENT.splitlines()
+
+
+def test_an_agreement_that_was_not_taken_has_a_table_all_the_same(agreed: Record) -> None:
+    found = (Measurement("preparation_time", samples=((1.5,),)),)
+    early = replace(agreed, measurements=found)
+    lines = printed(agreement_tables(early, judge_agreement(early)))
+    assert any("1.500 s" in line for line in lines)
+    assert not any(line.startswith("crops") for line in lines)
+    assert agreement_document(early, judge_agreement(early))["crops"]["count"] == 0
+
+
+def test_the_document_and_the_row_of_an_agreement(agreed: Record, made: Record) -> None:
+    document = agreement_document(agreed, judge_agreement(agreed))
+    assert document["metrics"]["agreement"] == {
+        "value": pytest.approx(0.30798, abs=5e-6),
+        "unit": "",
+        "ci": [pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5)],
+        "samples": 263,
+        "processes": 1,
+    }
+    assert document["metrics"]["error_maximum"]["value"] == 0.25
+    assert document["metrics"]["error_maximum"]["ci"] is None
+    assert document["crops"]["asked"] == 300
+    assert (document["crops"]["count"], document["crops"]["seed"]) == (263, 7)
+    assert (document["images"], document["calibration"]) == (2, "\x1b[31mset")
+    row = agreement_row(agreed, judge_agreement(agreed))
+    assert list(row)[: len(profile_row(made))] == list(profile_row(made))
+    assert (row["images"], row["crops"], row["confident"]) == (2, 263, 20)
+    assert row["agreement_low"] == pytest.approx(0.2553, abs=5e-5)
 
 
 @pytest.mark.parametrize(
