@@ -51,6 +51,7 @@ class ProfilerSettings:
     energy: bool = False
     operators: bool = False
     roofs: bool = False
+    graph: bool = False
     accuracy: bool = False  # task=accuracy's, never beside others
     agreement: bool = False  # task=agreement's, likewise
 

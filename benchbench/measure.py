@@ -18,6 +18,7 @@ from benchbench.lock import machine_lock
 from benchbench.measurements import Layer, Measurement, absent, joined
 from benchbench.networks import build, total_stride
 from benchbench.provenance import check_weights
+from benchbench.runtimes.graph import READABLE
 from benchbench.runtimes.running import needs_preparation
 from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Work, run
 
@@ -25,7 +26,8 @@ from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Wor
 # own, because what another one allocated or heated up would be counted.
 REPLICATED = (("latency", "device_time"), ("memory",), ("energy",))  # as often as the budget says
 ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken once for each precision
-ONCE = (("fvcore",), ("operators",), ("accuracy",), ("agreement",), ROOFS)
+GRAPH = ("graph",)  # of runtimes that have one to read
+ONCE = (("fvcore",), ("operators",), ("accuracy",), ("agreement",), ROOFS, GRAPH)
 
 
 @dataclass
@@ -207,12 +209,17 @@ def _plan(
         for group in REPLICATED + (ONCE if number == 0 else ()):
             names = tuple(name for name in group if getattr(profilers, name))
             for indices in _shares(names, cases):
-                if names:
+                if names and _has_it(names, cases[indices[0]]):
                     count += 1
                     chosen = tuple(cases[index] for index in indices)
                     yield Work(chosen, names, budget, number), indices
     if not count and cases[0].device != "cpu":
         yield Work(tuple(cases), (), budget), everyone  # only to ask the device for its name
+
+
+def _has_it(names: Sequence[str], case: Case) -> bool:
+    """Whether there is anything to find, so that a process is worth its start."""
+    return names != GRAPH or case.runtime in READABLE
 
 
 def _shares(names: Sequence[str], cases: Sequence[Case]) -> list[tuple[int, ...]]:

@@ -28,9 +28,10 @@ VALUES = {
     "operators": 0.1,
     "energy": 3.0,
     "device_time": 0.01,
+    "graph": 55,
 }
 NAMES = {"memory": "peak_memory", "roofs": "launch_cost", "fvcore": "flops_fvcore"}
-NAMES |= {"operators": "operator_time"}
+NAMES |= {"operators": "operator_time", "graph": "graph_nodes"}
 
 
 @pytest.fixture
@@ -221,3 +222,16 @@ def test_roofs_are_of_the_machine_and_how_it_computes(
     elsewhere = Measured(case(), environment | {"python": "3.99"})
     assert recording._known_roofs(store, elsewhere) == []
     store.close()
+
+
+def test_a_graph_is_read_once_where_there_is_one(
+    case: Callable[..., Case], works: list[Work], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "needs_preparation", lambda _: False)
+    runtimes = ("eager", "onnxruntime", "compiled", "openvino", "cuda_graph")
+    cases = [case(name=runtime, runtime=runtime) for runtime in runtimes]
+    measure(cases, ProfilerSettings(graph=True), BUDGET, quiet)
+    assert [(work.number, work.names, work.profilers) for work in works] == [
+        (0, "onnxruntime", ("graph",)),
+        (0, "openvino", ("graph",)),
+    ]

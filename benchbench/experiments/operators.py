@@ -1,5 +1,8 @@
 """Profiled time by layer and by operator, joined with what the walk counted.
 
+Eager PyTorch executes layers. Other runtimes execute nodes of their own graphs: whatever those are
+called, they are not joined with layers.
+
 Layers join by name. Time of an activation or a norm that ideal fusion would give away has no
 bound of its own: its layer starts no kernel.
 """
@@ -17,10 +20,13 @@ Row = Mapping[str, Any]  # as `operator_time` has them: layer, operator, kernel,
 
 
 class LayerTime(NamedTuple):
-    """One layer: counts from the walk, time from the profiler, per call of the network."""
+    """One layer: counts from the walk, time from the profiler, per call of the network.
+
+    Or one node of a runtime's graph: nothing is counted of it.
+    """
 
     layer: str | None  # None: outside any module
-    kind: str  # "depthwise 3x3"; "" where the walk counts nothing
+    kind: str  # "depthwise 3x3"; "" where the walk counts nothing; the operator of a node
     multiply_adds: int
     bytes: int  # memory access, fused
     seconds: float
@@ -43,10 +49,15 @@ class OperatorTime(NamedTuple):
 
 
 def layer_times(record: Record) -> list[LayerTime]:
-    """Every layer that was counted or took time, in order of execution; none if not profiled."""
+    """Every layer that was counted or took time, in order of execution; none if not profiled.
+
+    Of a runtime's own graph every node that took time; none where it names none (inductor).
+    """
     by_layer: dict[str | None, list[Row]] = {}
     for row in _rows(record):
         by_layer.setdefault(row["layer"], []).append(row)
+    if not executes_layers(record):
+        return [_node_time(name, rows) for name, rows in by_layer.items() if name is not None]
     if not by_layer:
         return []
     roofs = roofs_of(record)
@@ -56,6 +67,16 @@ def layer_times(record: Record) -> list[LayerTime]:
     }
     names = dict.fromkeys([*counted, *by_layer])
     return [_layer_time(name, counted.get(name), by_layer.get(name, ()), bounds) for name in names]
+
+
+def executes_layers(record: Record) -> bool:
+    """Whether names in a profile are those of layers."""
+    return record.case.runtime == "eager"
+
+
+def _node_time(name: str, rows: Sequence[Row]) -> LayerTime:
+    operators = ", ".join(dict.fromkeys(row["operator"] for row in rows))
+    return _layer_time(name, None, rows, {})._replace(kind=operators)
 
 
 def _layer_time(
@@ -92,8 +113,8 @@ def operator_times(record: Record) -> list[OperatorTime]:
 
 def attributed(record: Record) -> float | None:
     """The share of the profiled time that lies in layers the walk counted: near 1, or the two
-    do not speak of the same network. None where nothing was profiled."""
-    times = layer_times(record)
+    do not speak of the same network. None where nothing was profiled, or no layers."""
+    times = layer_times(record) if executes_layers(record) else []
     total = sum(item.seconds for item in times)
     return sum(item.seconds for item in times if item.kind) / total if total else None
 

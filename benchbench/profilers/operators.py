@@ -1,83 +1,83 @@
-"""Time by operator and by layer, from torch's profiler, and never inside a timed run.
+"""Time by operator, from torch's profiler or the runtime's own, and never inside a timed run.
 
-The profiler takes about a microsecond to note an operator and several to note a layer, so
-light layers look heavier than they are: compare the large ones, and read `overhead` first.
-
-Layers are named by the hooks that name them in the counting walk, so both can be joined. An
-operator is what the network's code calls ("conv2d"), its kernel is what does the work: of a
-convolution on the CPU the innermost operator with "conv" in its name ("mkldnn_convolution",
-"_slow_conv2d_forward"), which differs between layers that look alike; of anything else the one
-with most time of its own; on CUDA the kernel that takes longest.
+Torch's profiler takes about a microsecond to note an operator and several to note a layer, so
+light layers look heavier than they are: compare the large ones, and read `overhead` first. ONNX
+Runtime and OpenVINO note whole microseconds, rounded down, of the nodes of their own graphs.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
-from torch.autograd.profiler import record_function
 
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings
-from benchbench.counting.walk import layer_names
 from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
+from benchbench.profilers.torch_trace import (
+    Occurrence,
+    occurrences,
+    show_generated_kernels,
+    trace,
+)
+from benchbench.runtimes.ahead import made
 from benchbench.runtimes.eager import EagerNetwork
-from benchbench.runtimes.running import Running, prepare
-
-if TYPE_CHECKING:
-    from torch.autograd.profiler_util import FunctionEvent
+from benchbench.runtimes.graph import READABLE, Unreadable, reader_of
+from benchbench.runtimes.running import Prepared, Running, prepare
 
 WARM_UP_CALLS = 3
 FEWEST_CALLS, MOST_CALLS = 10, 50  # profiled; reading a trace takes longer than taking it
 SECONDS = 0.5  # of profiled calls, between these
-CALL, LAYER = "benchbench call", "benchbench layer "
 INTERRUPTED = "interrupted before there were enough calls"
 NO_OPERATOR = "the profiler saw no operator: the runtime hides them, or the driver denies access"
 
 
-class Occurrence(NamedTuple):
-    """One operator in one call of the network."""
+class Observed(NamedTuple):
+    """What a profiler noted of calls; of OpenVINO's, the mean of all in one list."""
 
-    layer: str | None  # None: outside any module
-    operator: str
-    kernel: str
-    seconds: float
+    calls: list[list[Occurrence]]
+    seconds: list[float]  # of each call under the profiler
 
 
 def operators(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measurement]:
     """`operator_time`: a sample a profiled call, the sum of its operators' seconds.
 
+    OpenVINO's counters hold means over calls, so that there is one sample.
+
     Details: `operators`, in order of execution, with `calls` and `seconds` per call of the
     network (the median over calls, so the sum is not quite the median of the samples), and
-    `overhead`, a profiled call's seconds over a plain one's (medians).
+    `overhead`, a profiled call's seconds over a plain one's (medians). Of ONNX Runtime and
+    OpenVINO the `layer` is a node of their graph.
     """
+    if (case.runtime, case.device) == ("compiled", "cpu"):
+        show_generated_kernels()
     prepared = prepare(case)
     running = prepared.running()
     plain = _plain_seconds(running, budget, beat)
-    # Of others the layers cannot be told apart: they do not call the network's modules.
-    network = prepared.network if isinstance(prepared, EagerNetwork) else nn.Identity()
-    traced = _trace(running, network, case, budget, beat)
-    if not traced or not plain:
+    seconds = min(SECONDS, budget.seconds)
+    try:
+        observe = _by_runtime if case.runtime in READABLE else _by_torch
+        found = observe(prepared, running, seconds, beat)
+    except Unreadable as error:
+        yield absent("operator_time", str(error))
+        return
+    if not found.calls or not plain:
         yield absent("operator_time", INTERRUPTED)
         return
-    on_device = case.device == "cuda"
-    calls = [list(occurrences(event.cpu_children, on_device=on_device)) for event in traced]
-    if not any(calls):
+    if not any(found.calls):
         yield absent("operator_time", NO_OPERATOR)
         return
-    profiled = median(event.cpu_time_total for event in traced) / 1e6
+    profiled = median(found.seconds)
     yield Measurement(
         "operator_time",
-        samples=(tuple(sum(item.seconds for item in call) for call in calls),),
+        samples=(tuple(sum(item.seconds for item in call) for call in found.calls),),
         details={
-            "operators": rows(calls),
+            "operators": rows(found.calls),
             "call_seconds": median(plain),
             "profiled_call_seconds": profiled,
             "overhead": profiled / median(plain),
@@ -91,114 +91,46 @@ def _plain_seconds(running: Running, budget: BudgetSettings, beat: Beat) -> list
     while len(seconds) < WARM_UP_CALLS or sum(seconds) < budget.warm_up_seconds:
         if not beat(0.0):
             break
-        running.synchronise()
-        started = perf_counter()
-        running.call()
-        running.synchronise()
-        seconds.append(perf_counter() - started)
+        seconds.append(_seconds(running.call, running.synchronise))
     return seconds
 
 
-def _trace(
-    running: Running, network: nn.Module, case: Case, budget: BudgetSettings, beat: Beat
-) -> list[FunctionEvent]:
-    """The profiled calls but the first, in which the profiler gets going."""
-    from torch.profiler import ProfilerActivity, profile
-
-    # Below this level the library says on stderr that it starts and stops.
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    activities = [ProfilerActivity.CPU]
-    if case.device == "cuda":
-        activities.append(ProfilerActivity.CUDA)
-    seconds = min(SECONDS, budget.seconds)
-    with profile(activities=activities) as profiler, _layer_ranges(network) as leave:
-        started = perf_counter()
-        done = 0.0
-        calls = 0
-        while beat(min(done, 1.0)) and done < 1.0 and calls <= MOST_CALLS:
-            with record_function(CALL):
-                running.call()
-                leave()
-                running.synchronise()
-            calls += 1
-            spent = (perf_counter() - started) / max(seconds, 1e-9)
-            done = min(spent, (calls - 1) / FEWEST_CALLS)
-    events = profiler.events() or ()
-    return [event for event in events if event.name == CALL and event.cpu_parent is None][1:]
+def _seconds(call: Callable[[], object], synchronise: Callable[[], None]) -> float:
+    synchronise()
+    started = perf_counter()
+    call()
+    synchronise()
+    return perf_counter() - started
 
 
-@contextmanager
-def _layer_ranges(network: nn.Module) -> Iterator[Callable[[], None]]:
-    """Put what each module's own code executes into a range; gives what closes the last one."""
-    current: list[record_function] = []
-
-    def leave() -> None:
-        if current:
-            current.pop().__exit__(None, None, None)
-
-    def enter(layer: str) -> None:
-        leave()
-        current.append(record_function(LAYER + layer))
-        current[-1].__enter__()
-
-    with layer_names(network or nn.Identity(), enter):
-        yield leave
+def _by_torch(prepared: Prepared, running: Running, seconds: float, beat: Beat) -> Observed:
+    """Operators of eager PyTorch and of what it compiled."""
+    case = prepared.case
+    # Of others the layers cannot be told apart: they do not call the network's modules.
+    network = prepared.network if isinstance(prepared, EagerNetwork) else nn.Identity()
+    traced = trace(running, network, case, seconds, (FEWEST_CALLS, MOST_CALLS), beat)
+    on_device = case.device == "cuda"
+    calls = [list(occurrences(event.cpu_children, on_device=on_device)) for event in traced]
+    if not isinstance(prepared, EagerNetwork):
+        calls = [[item._replace(layer=None) for item in call] for call in calls]
+    return Observed(calls, [event.cpu_time_total / 1e6 for event in traced])
 
 
-def occurrences(
-    events: Iterable[FunctionEvent], *, on_device: bool, layer: str | None = None
-) -> Iterator[Occurrence]:
-    """The operators that a network's code calls, in order; those inside them count as theirs."""
-    for event in events:
-        if event.name.startswith(LAYER):
-            name = event.name.removeprefix(LAYER)
-            yield from occurrences(event.cpu_children, on_device=on_device, layer=name)
-        elif "::" not in event.name:  # a range of the network's own, or the driver
-            yield from occurrences(event.cpu_children, on_device=on_device, layer=layer)
-        else:
-            times = _device_times(event) if on_device else _own_times(event)
-            if times:  # on a GPU views start nothing
-                kernel = max(times, key=lambda name: times[name])
-                seconds = sum(times.values()) if on_device else event.cpu_time_total / 1e6
-                yield Occurrence(layer, _short(event.name), kernel, seconds)
+def _by_runtime(prepared: Prepared, running: Running, seconds: float, beat: Beat) -> Observed:
+    """Nodes of a runtime's graph, from its own profile.
 
-
-def _device_times(event: FunctionEvent) -> dict[str, float]:
-    """Seconds of the kernels that an operator and those inside it start, by name."""
-    times: Counter[str] = Counter()
-    for inner in _subtree(event):
-        for kernel in inner.kernels:
-            times[kernel.name] += kernel.duration / 1e6
-    return dict(times)
-
-
-def _own_times(event: FunctionEvent) -> dict[str, float]:
-    """Seconds that an operator and those inside it take themselves, by name.
-
-    Of a convolution only the innermost: a grouped one may spend more on putting its results
-    together than on each, and is no concatenation for that.
+    Raises:
+        Unreadable: it does not say how long a node takes.
     """
-    inside = list(_subtree(event))
-    convolutions = [item for item in inside if "conv" in item.name]
-    innermost = [
-        item
-        for item in convolutions
-        if not any("conv" in inner.name for inner in list(_subtree(item))[1:])
-    ]
-    times: Counter[str] = Counter()
-    for item in innermost if "conv" in event.name else inside:
-        times[_short(item.name)] += item.self_cpu_time_total / 1e6
-    return dict(times)
-
-
-def _subtree(event: FunctionEvent) -> Iterator[FunctionEvent]:
-    yield event
-    for child in event.cpu_children:
-        yield from _subtree(child)
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("aten::")
+    case = prepared.case
+    taken: list[float] = []
+    with made(case) as folder, reader_of(case).profiled(case, folder) as profiled:
+        done = 0.0
+        while beat(min(done, 1.0)) and done < 1.0 and len(taken) <= MOST_CALLS:
+            taken.append(_seconds(profiled.call, running.synchronise))
+            done = min(sum(taken) / max(seconds, 1e-9), (len(taken) - 1) / FEWEST_CALLS)
+        calls = profiled.finish()
+    return Observed([[Occurrence(*timed) for timed in call] for call in calls], taken[1:])
 
 
 def rows(calls: Sequence[Sequence[Occurrence]]) -> list[dict[str, Any]]:

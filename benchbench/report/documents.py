@@ -13,13 +13,15 @@ from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Measurement
 from benchbench.metrics import METRICS
 from benchbench.records import SCHEMA_VERSION, Record
+from benchbench.report.graph import graph_document
 from benchbench.statistics.intervals import percentiles
 
 
 def profile_document(record: Record, folder: str | None) -> dict[str, Any]:
     """The document of a profile. Raw samples stay in the store, under `record`."""
     layers = [asdict(layer) for layer in record.layers]
-    return _document(record) | {"layers": layers, "folder": folder}
+    graph = {"graph": graph_document(record)}
+    return _document(record) | {"layers": layers, "folder": folder} | graph
 
 
 def accuracy_document(record: Record, result: Accuracy) -> dict[str, Any]:

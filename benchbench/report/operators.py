@@ -17,6 +17,7 @@ from benchbench.experiments.operators import (
     LayerTime,
     OperatorTime,
     attributed,
+    executes_layers,
     layer_times,
     operator_times,
 )
@@ -31,11 +32,11 @@ def operator_tables(record: Record) -> list[RenderableType]:
     """By layer, by operator, and what to make of it; nothing where nothing was profiled."""
     against = bound_of(record)
     limit: list[RenderableType] = [Text(_limit(against))] if against else []
-    layers = layer_times(record)
-    if not layers:
+    layers, operators = layer_times(record), operator_times(record)
+    if not operators:
         return limit
-    tables = [_layer_table(layers), _operator_table(operator_times(record))]
-    return [*tables, *(Text(line) for line in _remarks(record)), *limit]
+    tables = [(_layer_table if executes_layers(record) else _node_table)(layers)] if layers else []
+    return [*tables, _operator_table(operators), *(Text(line) for line in _remarks(record)), *limit]
 
 
 def operators_document(record: Record) -> dict[str, Any]:
@@ -77,6 +78,25 @@ def _layer_table(layers: Sequence[LayerTime]) -> Table:
         table.add_row(f"{len(rest)} others", "", "", *_layer_numbers(rest, total))
     table.add_section()
     table.add_row("total", "", "", *_layer_numbers(layers, total))
+    return table
+
+
+def _node_table(nodes: Sequence[LayerTime]) -> Table:
+    """The same of nodes of a runtime's graph, of which nothing was counted."""
+    total = sum(item.seconds for item in nodes) or 1.0
+    costly = sorted(nodes, key=lambda item: item.seconds, reverse=True)
+    shown, rest = costly[:ROWS_SHOWN], costly[ROWS_SHOWN:]
+    table = _table(f"nodes that take most time ({len(shown)} of {len(nodes)}, profiled)")
+    for heading in ("node", "operator", "kernel"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("time", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for item in shown:
+        table.add_row(*map(escape, _layer_names(item)), *_layer_numbers([item], total)[2:4])
+    if rest:
+        table.add_row(f"{len(rest)} others", "", "", *_layer_numbers(rest, total)[2:4])
+    table.add_section()
+    table.add_row("total", "", "", *_layer_numbers(nodes, total)[2:4])
     return table
 
 

@@ -21,6 +21,7 @@ from benchbench.experiments.inventory import Inventory
 from benchbench.measurements import Layer, Measurement
 from benchbench.metrics import METRICS, PER_IMAGE, show, si
 from benchbench.records import Quality, Record
+from benchbench.report.graph import graph_tables
 from benchbench.statistics.intervals import percentiles
 from benchbench.support import OPTION_DEFAULTS
 
@@ -36,6 +37,7 @@ def profile_tables(
     parts += [Text(line) for line in _latency_lines(record)]
     if record.layers:
         parts.append(_layer_table(record.layers))
+    parts += graph_tables(record)
     return [*parts, *timings, *_closing(record, folder)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,3 +74,16 @@ def test_where_nothing_was_profiled_there_is_nothing(case: Callable[..., Case]) 
     made = record(measured, task="profile", settings={}, command="")
     assert layer_times(made) == operator_times(made) == []
     assert attributed(made) is None
+
+
+def test_nodes_of_a_runtimes_graph_are_not_joined_with_layers(made: Record) -> None:
+    """Even where one is called like a layer: it may be three of them."""
+    case = replace(made.case, runtime="onnxruntime")
+    times = layer_times(replace(made, case=case))
+    assert [(item.layer, item.kind) for item in times] == [
+        *(("conv", "conv2d"), ("norm", "batch_norm"), ("flatten", "flatten")),
+    ]
+    assert [item.seconds for item in times] == pytest.approx([0.6, 0.25, 0.05])
+    assert {(item.multiply_adds, item.bytes, item.ratio) for item in times} == {(0, 0, None)}
+    assert attributed(replace(made, case=case)) is None
+    assert operator_times(replace(made, case=case)) == operator_times(made)

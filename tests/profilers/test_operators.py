@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from exported import TwoConvolutions, exported
 from torch import Tensor, nn
 
 from benchbench.cases import Case
@@ -15,8 +17,11 @@ from benchbench.config import BudgetSettings
 from benchbench.counting.walk import walk
 from benchbench.measurements import Measurement
 from benchbench.profilers import operators as module
-from benchbench.profilers.operators import LAYER, Occurrence, occurrences, rows
+from benchbench.profilers.operators import rows
+from benchbench.profilers.torch_trace import LAYER, Occurrence, occurrences
 from benchbench.runtimes.eager import EagerNetwork
+from benchbench.runtimes.graph import Unreadable
+from benchbench.runtimes.onnxruntime_graph import profiled as by_onnx_runtime
 
 BUDGET = BudgetSettings(seconds=0.0, warm_up_seconds=0.0)
 
@@ -168,3 +173,41 @@ def test_rows_are_medians_over_calls_of_the_same_place() -> None:
     ]
     same = [Occurrence("a", "mul", "k", 1.0), Occurrence("a", "mul", "k", 2.0)]
     assert rows([same]) == [shared | {"kernel": "k", "calls": 2, "seconds": 3.0}]
+
+
+def test_kernels_that_inductor_generated_are_operators_by_what_they_fuse() -> None:
+    """It numbers them by graph and by kernel; ranges around them are no operators."""
+    generated = event("graph_3_cpp_fused_silu_12", 20)
+    convolution = event("mkldnn::_convolution_pointwise", 60, event("aten::empty", 1))
+    inside = event("## Call CompiledFxGraph ##", 90, generated, convolution)
+    found = list(occurrences([event("Torch-Compiled Region: 0/0", 100, inside)], on_device=False))
+    assert [(item.operator, item.kernel) for item in found] == [
+        ("cpp_fused_silu", "graph_3_cpp_fused_silu_12"),
+        ("mkldnn::_convolution_pointwise", "mkldnn::_convolution_pointwise"),
+    ]
+    assert [item.seconds for item in found] == pytest.approx([20e-6, 60e-6])
+
+
+@pytest.mark.parametrize(
+    ("runtime", "samples", "convolution"),
+    [("onnxruntime", module.FEWEST_CALLS, "Conv"), ("openvino", 1, "Convolution")],
+)
+def test_of_other_runtimes_the_nodes_of_their_own_graph(
+    case: Callable[..., Case], tmp_path: Path, runtime: str, samples: int, convolution: str
+) -> None:
+    """OpenVINO has means alone: one sample."""
+    made = exported(case(runtime=runtime, resolution=32), TwoConvolutions().eval(), tmp_path)
+    (found,) = module.operators(made, BUDGET, lambda _: True)
+    rows_found = found.details["operators"]
+    convolutions = [row for row in rows_found if convolution in row["operator"]]
+    assert len(convolutions) == 2
+    assert len(found.flat) == samples
+    names = [row["layer"] for row in rows_found]
+    assert len(names) == len(set(names))
+    assert not {"wide", "narrow"} & set(names)  # nodes are no layers
+    assert all(row["calls"] == 1 and row["seconds"] >= 0 for row in rows_found)
+
+
+def test_on_cuda_onnx_runtime_times_launches_alone(case: Callable[..., Case]) -> None:
+    with pytest.raises(Unreadable, match="to start"), by_onnx_runtime(case(device="cuda"), Path()):
+        pass

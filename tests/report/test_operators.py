@@ -167,3 +167,23 @@ def test_the_document(made: Record) -> None:
 )
 def test_short_names_of_kernels(kernel: str, expected: str) -> None:
     assert short(kernel) == expected
+
+
+def test_of_a_runtimes_graph_there_are_nodes_and_no_counts(made: Record) -> None:
+    """Time adds up, but nothing is multiplied or moved that we counted."""
+    lines = printed(replace(made, case=replace(made.case, runtime="openvino")))
+    assert lines[0] == "nodes that take most time (10 of 14, profiled)"
+    assert lines[2].split() == ["node", "operator", "kernel", "time", "share"]
+    assert lines[4].split() == ["0.conv", "conv2d", "depthwise_kernel", "9.000", "ms", "22.5", "%"]
+    assert not [line for line in lines if "layers that were counted" in line]
+
+
+def test_where_inductor_names_no_layer_there_are_operators_alone(made: Record) -> None:
+    (timed,) = [item for item in made.measurements if item.metric == "operator_time"]
+    rows = [dict(row) | {"layer": None} for row in timed.details["operators"]]
+    rest = [item for item in made.measurements if item.metric != "operator_time"]
+    nameless = replace(timed, details={**timed.details, "operators": rows})
+    case = replace(made.case, runtime="compiled")
+    lines = printed(replace(made, case=case, measurements=(*rest, nameless)))
+    assert lines[0] == "operators that take most time (4 of 4, profiled)"
+    assert lines[-4].startswith(" total                              15  41.00 ms")
