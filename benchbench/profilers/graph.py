@@ -29,8 +29,8 @@ def graph(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measuremen
         return
     beat(0.0)
     try:
-        with made(case) as folder:
-            found, versions = reader_of(case).read(case, folder), _versions(folder)
+        folder = made(case)
+        found, versions = reader_of(case).read(case, folder), _versions(folder)
     except Unreadable as error:
         yield absent("graph_nodes", str(error))
         yield absent("memory_access_graph", str(error))

@@ -124,7 +124,7 @@ def _by_runtime(prepared: Prepared, running: Running, seconds: float, beat: Beat
     """
     case = prepared.case
     taken: list[float] = []
-    with made(case) as folder, reader_of(case).profiled(case, folder) as profiled:
+    with reader_of(case).profiled(case, made(case)) as profiled:
         done = 0.0
         while beat(min(done, 1.0)) and done < 1.0 and len(taken) <= MOST_CALLS:
             taken.append(_seconds(profiled.call, running.synchronise))
