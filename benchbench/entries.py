@@ -82,7 +82,9 @@ def from_document(document: Mapping[str, Any]) -> Entry:
         case={name: case[name] for name in COMPARABLE},
         exact={name: m["value"] for name, m in metrics.items() if METRICS[name].exact},
         medians={
-            name: tuple(m["medians"]) for name, m in metrics.items() if not METRICS[name].exact
+            name: tuple(m["medians"])
+            for name, m in metrics.items()
+            if not METRICS[name].exact and METRICS[name].estimator == "median"
         },
         probe=tuple(latency.get("probe", ())),
         grade=document["quality"]["grade"],

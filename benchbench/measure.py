@@ -161,9 +161,8 @@ def _carry_out(
     lend: Lend,
 ) -> None:
     for done, (work, indices) in enumerate(plan, start=1):
-        if work.profilers == ROOFS and _lent(found[indices[0]], lend):
-            continue
-        _do(work, indices, found, _scaled(progress, work, budget))
+        if work.profilers != ROOFS or not _lent(found[indices[0]], lend):
+            _do(work, indices, found, _scaled(progress, work, budget))
         for measured in found:
             measured.unfinished = f"{done} of {len(plan)} processes" if done < len(plan) else None
         kept(found)

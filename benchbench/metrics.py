@@ -12,6 +12,7 @@ class Metric(NamedTuple):
     label: str
     unit: str  # SI, "" for a count
     exact: bool = True  # the same however often it is taken
+    portable: bool = True  # if exact, also on another machine and with other libraries
     lower_is_better: bool = True
     # Or "mean" or "maximum"; or "proportion": samples are 0 or 1, shown as percent.
     estimator: str = "median"
@@ -27,8 +28,8 @@ METRICS: dict[str, Metric] = {
     "memory_access_paper": Metric("memory access, paper", "B"),
     "memory_access_ops": Metric("memory access, ops", "B"),
     "memory_access_fused": Metric("memory access, fused", "B"),
-    "graph_nodes": Metric("nodes of the runtime's graph", ""),
-    "memory_access_graph": Metric("memory access, runtime's graph", "B"),
+    "graph_nodes": Metric("nodes of the runtime's graph", "", portable=False),
+    "memory_access_graph": Metric("memory access, runtime's graph", "B", portable=False),
     "peak_memory": Metric("peak memory", "B", exact=False),
     "peak_memory_kernel": Metric("peak memory, kernel's mark", "B", exact=False),
     "peak_memory_reserved": Metric("peak memory, reserved", "B", exact=False),

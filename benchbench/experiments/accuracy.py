@@ -27,7 +27,9 @@ class Accuracy(NamedTuple):
 
 def judge(record: Record) -> Accuracy:
     """The images of one record."""
-    top1 = record["top1"]
+    top1 = record.get("top1")
+    if top1 is None:  # Ctrl-C while the runtime was still prepared
+        return Accuracy(0, (), "none", "interrupted before the first batch")
     return Accuracy(
         images=len(top1.flat),
         corrupt=top1.details["corrupt"],

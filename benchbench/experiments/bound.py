@@ -115,6 +115,8 @@ def bound_under(record: Record, roofs: Roofs | None) -> AgainstBound | None:
 
 def _launch_seconds(record: Record) -> float | None:
     launches, cost = (record.get(name) for name in ("launches", "launch_cost"))
+    if record.case.runtime != "eager":  # others start their own kernels, without Python
+        return None
     if launches is None or launches.value is None or cost is None or cost.value is None:
         return None
     return launches.value * cost.value

@@ -122,7 +122,7 @@ def _case_rows(
     for name in METRICS:
         old = [entry for entry in baseline if name in entry.exact]
         if old:
-            yield _exact_row(old[-1], candidate, name)
+            yield _exact_row(old[-1], candidate, name, force)
         elif name in JUDGED and any(name in entry.medians for entry in baseline):
             yield _timed_row(baseline, candidate, name, theta, force)
 
@@ -131,13 +131,17 @@ def _missing(case: Mapping[str, Any], metric: str, value: float | None, why: str
     return Row(case, metric, value, None, MISSING, None, confirmed=False, note=why)
 
 
-def _exact_row(old: Entry, candidate: Sequence[Entry], name: str) -> Row:
+def _exact_row(old: Entry, candidate: Sequence[Entry], name: str, force: bool) -> Row:
     """The latest that either side counted: it says what is so now."""
     before = old.exact[name]
-    found = [entry.exact[name] for entry in candidate if name in entry.exact]
+    found = [entry for entry in candidate if name in entry.exact]
     if not found:
         return _missing(old.case, name, before, "the candidate has not this metric")
-    after = found[-1]
+    after = found[-1].exact[name]
+    unlike = "" if METRICS[name].portable or force else _unlike([old], found[-1:])
+    if unlike:
+        note = f"unlike fingerprints, {unlike}; force=true compares them all the same"
+        return Row(old.case, name, before, after, REFUSED, None, confirmed=False, note=note)
     if before == after:
         return Row(old.case, name, before, after, UNCHANGED, None, confirmed=True, note="")
     worse = (after > before) == METRICS[name].lower_is_better

@@ -16,7 +16,7 @@ from benchbench.inputs import make_input
 from benchbench.networks import build
 from benchbench.runtimes.activity import activity
 from benchbench.runtimes.equality import keep_reference
-from benchbench.runtimes.formats import feed, tensors_of
+from benchbench.runtimes.formats import feed, set_flags, tensors_of
 from benchbench.runtimes.running import make_of
 
 ACTIVATIONS = "activations.json"
@@ -34,9 +34,11 @@ def make(case: Case, folder: Path, begin: Callable[[], None] = lambda: None) -> 
 
     network = build(case, case.device_name)
     images = feed(make_input(case), replace(case, precision="fp32"))
+    set_flags(replace(case, precision="fp32"))  # also where the case multiplies in TF32
     with torch.inference_mode():
         reference = tensors_of(network(images))
-        keep_reference([tensor.clone() for tensor in reference], folder)
+    set_flags(case)
+    keep_reference([tensor.clone() for tensor in reference], folder)
     runtime_makes = make_of(case)
     if runtime_makes is None:
         return {}

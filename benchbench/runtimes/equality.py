@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from benchbench.runtimes.running import Prepared
 
 REFERENCE = "reference.pt"  # eager fp32's outputs, a list of tensors
-# The largest difference over the largest output. The limits are for mistakes, not for rounding.
-TOLERANCES = {"fp32": 1e-3, "tf32": 2e-2, "bf16": 0.3, "fp16": 5e-2, "int8": 1.0}
+# The largest difference over the largest output. The limits are for mistakes, not for rounding: an
+# unrelated answer is off by about 1. The worst of the zoo: AmoebaNet-D with 0.32 in bf16 and 0.25 in
+# fp16, the others 0.14 and 0.03; in int8 0.32, in fp32 3e-5.
+TOLERANCES = {"fp32": 1e-3, "tf32": 0.1, "bf16": 0.6, "fp16": 0.4, "int8": 0.8}
 
 
 def keep_reference(outputs: list[Tensor], folder: Path) -> None:
