@@ -200,3 +200,17 @@ def test_documents_rows_and_tables() -> None:
     assert "1 counts are the same to the unit" in text
     assert "a regression, confirmed" in text
     assert "SLOWER" in text
+
+
+def test_a_runtime_s_graph_is_compared_on_the_same_machine_alone() -> None:
+    """Other kernels and blocks are chosen on another processor: that is no regression."""
+    before = entry(exact={"graph_nodes": 55}, medians={})
+    after = replace(before, id="after", exact={"graph_nodes": 58})
+    (row,) = judge([before], [after], theta=0.01).rows
+    assert (row.answer, row.exit_code) == ("changed", 1)
+    elsewhere = replace(after, environment={"machine": {"cpu": "another"}})
+    (row,) = judge([before], [elsewhere], theta=0.01).rows
+    assert (row.answer, row.exit_code) == ("REFUSED", 3)
+    assert "machine.cpu" in row.note
+    (row,) = judge([before], [elsewhere], theta=0.01, force=True).rows
+    assert row.answer == "changed"
