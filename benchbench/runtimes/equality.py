@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REFERENCE = "reference.pt"  # eager fp32's outputs, a list of tensors
 # The largest difference over the largest output. The limits are for mistakes, not for rounding: an
-# unrelated answer is off by about 1. The worst seen: AmoebaNet-D with 0.32 in bf16 and 0.25 in fp16,
+# unrelated answer is off by about 1. The worst seen: AmoebaNet-D, 0.32 in bf16 and 0.25 in fp16,
 # other families 0.14 and 0.03; in int8 0.32, in fp32 3e-5.
 TOLERANCES = {"fp32": 1e-3, "tf32": 0.1, "bf16": 0.6, "fp16": 0.4, "int8": 0.8}
 
