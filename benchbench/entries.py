@@ -18,13 +18,15 @@ from benchbench.store import Store
 COMPARABLE = (
     *("model", "target", "arguments", "device_type", "runtime", "precision", "layout"),
     *("batch_size", "input_shape", "threads", "input", "cache", "mode"),
-    "runtime_options",
+    *("runtime_options", "calibration"),
 )
-DEFAULTS = {
+# Of runs that did not say so yet.
+DEFAULTS: Mapping[str, Any] = {
     "cache": "warm",
     "mode": "inference",
     "runtime_options": {},
-}  # of runs that did not say so yet
+    "calibration": None,
+}
 SQLITE = b"SQLite format 3\0"
 
 

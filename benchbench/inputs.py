@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CALIBRATION_IMAGES = 128
 CALIBRATION_SEED = 2**20  # other crops than any that are judged
+JUDGED_IMAGES = 8
+JUDGED_SEED = 2**21
 
 
 def make_input(case: Case) -> Tensor:
@@ -37,6 +39,20 @@ def make_input(case: Case) -> Tensor:
     except ValueError as error:
         raise UserError(f"input={error}") from error
     return image.expand(case.input_shape).contiguous()
+
+
+def judged_input(case: Case) -> list[Tensor]:
+    """Batches of (N, 3, H, W), fp32, on the CPU: what a runtime's answer is compared on.
+
+    The case's own input; of int8, whose error differs from image to image, several, and like those
+    that its ranges were seen on.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    if case.precision != "int8":
+        return [make_input(case)]
+    return list(_batches(case, JUDGED_IMAGES, JUDGED_SEED))
 
 
 def check_image(case: Case) -> None:
@@ -65,16 +81,21 @@ def calibration_batches(case: Case) -> Iterator[Tensor]:
     Raises:
         UserError: an image cannot be read.
     """
+    yield from _batches(case, CALIBRATION_IMAGES, CALIBRATION_SEED)
+
+
+def _batches(case: Case, images: int, seed: int) -> Iterator[Tensor]:
+    """Crops of the images for calibration, or noise: as many as asked for, or some more."""
     import torch
 
-    batches = math.ceil(CALIBRATION_IMAGES / case.batch_size)
+    batches = math.ceil(images / case.batch_size)
     if case.calibration is None:
-        generator = torch.Generator().manual_seed(case.seed)
+        generator = torch.Generator().manual_seed(seed + case.seed)
         for _ in range(batches):
             yield torch.randn(case.input_shape, generator=generator)
         return
     from benchbench.datasets.crops import in_batches, random_crops
 
     count = batches * case.batch_size
-    crops = random_crops("calibration", case.calibration, case, count, CALIBRATION_SEED)
+    crops = random_crops("calibration", case.calibration, case, count, seed)
     yield from in_batches(crops, case.batch_size)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from benchbench.cases import Case, fed_one_tensor
 from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
-from benchbench.inputs import check_image
+from benchbench.inputs import CALIBRATION_IMAGES, check_image
 from benchbench.lock import machine_lock
 from benchbench.measurements import Layer, Measurement, absent, joined
 from benchbench.networks import build, total_stride
 from benchbench.provenance import check_weights
-from benchbench.runtimes.graph import READABLE
+from benchbench.runtimes.graph import NO_GRAPH
 from benchbench.runtimes.running import needs_preparation
 from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Work, run
 
@@ -28,6 +30,9 @@ REPLICATED = (("latency", "device_time"), ("memory",), ("energy",))  # as often 
 ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken once for each precision
 GRAPH = ("graph",)  # of runtimes that have one to read
 ONCE = (("fvcore",), ("operators",), ("accuracy",), ("agreement",), ROOFS, GRAPH)
+
+
+PREFIX = "benchbench-"  # of the folder that holds what a run prepared, then its process
 
 
 @dataclass
@@ -119,7 +124,8 @@ def _prepared(
     What a runtime computes is compared with eager fp32 here, before any of it is timed.
     """
     folders: list[str | None] = []
-    with TemporaryDirectory(prefix="benchbench-") as parent:
+    remove_abandoned()
+    with TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as parent:
         for index, measured in enumerate(found):
             if not needs_preparation(measured.case):
                 folders.append(None)
@@ -131,6 +137,16 @@ def _prepared(
             work = Work((case,), PREPARING, budget)
             _do(work, [index], found, progress)
         yield folders
+
+
+def remove_abandoned() -> None:
+    """Remove the folders of runs that were killed before they could do so."""
+    import psutil
+
+    for folder in Path(gettempdir()).glob(f"{PREFIX}*-*"):
+        process = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            rmtree(folder, ignore_errors=True)
 
 
 def _in_folders(
@@ -185,6 +201,10 @@ def _checked(
 
 
 def _check_input(case: Case, profilers: ProfilerSettings) -> None:
+    if case.calibration is not None:
+        from benchbench.datasets.crops import check_photographs
+
+        check_photographs("calibration", case.calibration, CALIBRATION_IMAGES)
     if profilers.accuracy:
         read_contents(case)
     elif profilers.agreement:
@@ -218,7 +238,7 @@ def _plan(
 
 def _has_it(names: Sequence[str], case: Case) -> bool:
     """Whether there is anything to find, so that a process is worth its start."""
-    return names != GRAPH or case.runtime in READABLE
+    return names != GRAPH or case.runtime not in NO_GRAPH
 
 
 def _shares(names: Sequence[str], cases: Sequence[Case]) -> list[tuple[int, ...]]:

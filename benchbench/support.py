@@ -35,6 +35,7 @@ RUNTIME_OPTIONS: dict[str, tuple[str, ...]] = {  # which of them a runtime reads
     "onnxruntime": ("provider", "opset"),
     "openvino": ("opset",),
 }
+OPSETS = range(18, 24)  # of ONNX: what torch's exporter writes as it is asked to
 MEASURING = ("profile", "rank", "accuracy", "agreement", "crosscheck", "selftest")
 COMPILERS = ("g++", "clang++", "c++")
 
@@ -99,6 +100,15 @@ def _check_options(runtimes: Sequence[str], settings: Settings) -> None:
         if not set(readers) & set(runtimes):
             what = f"runtime.{option}={str(value).lower()}"
             raise UserError(f"{what}: only {' and '.join(readers)} would read it")
+    if settings.runtime.opset not in OPSETS:
+        raise UserError(
+            f"runtime.opset={settings.runtime.opset}: allowed are {OPSETS[0]} to {OPSETS[-1]}"
+        )
+    if settings.calibration is not None and "int8" not in (
+        *settings.precisions,
+        settings.precision,
+    ):
+        raise UserError(f"calibration={settings.calibration}: only precision=int8 would read it")
     if settings.runtime.provider not in PROVIDERS[device]:
         raise UserError(
             f"runtime.provider={settings.runtime.provider} device={device}: "

@@ -34,6 +34,7 @@ from benchbench.sentinels import idlest_core
 SILENCE_SECONDS = 600.0  # without a sign of life from the child
 STOP_SECONDS = 60.0  # to finish the call under way after Ctrl-C; a second one ends the wait
 PROGRESS_SECONDS = 0.5
+GOODBYE_SECONDS = 5.0  # for a child to end that has said so
 INTERLEAVED = ("latency",)  # profilers that take all cases of a process, in turn
 PREPARING = ("preparation",)
 PARENT_DIED = 1  # prctl(2): PR_SET_PDEATHSIG
@@ -81,8 +82,12 @@ def run(work: Work, progress: Progress, received: Received) -> None:
     except EOFError:
         child.join()
         raise _died(work, child.exitcode) from None
+    except UserError:
+        child.join(GOODBYE_SECONDS)  # killed while it ends, it would leave a warning behind
+        raise
     except KeyboardInterrupt:
-        _stop(parent_end, work, progress, received)
+        if _stop(parent_end, work, progress, received):
+            child.join(GOODBYE_SECONDS)
         raise Interrupted from None
     finally:
         _end(child)
@@ -108,13 +113,19 @@ def _listen(
             return
 
 
-def _stop(connection: Connection, work: Work, progress: Progress, received: Received) -> None:
-    """Ask the child for what it has, and take it; a second Ctrl-C or a failure ends the wait."""
+def _stop(connection: Connection, work: Work, progress: Progress, received: Received) -> bool:
+    """Ask the child for what it has, and take it; a second Ctrl-C or a failure ends the wait.
+
+    Whether the child said its last word, and is about to end.
+    """
     try:
         connection.send("stop")
         _listen(connection, work, progress, received, timeout=STOP_SECONDS)
-    except (EOFError, OSError, UnpicklingError, UserError, KeyboardInterrupt):
-        return  # the interrupt may have come in the middle of a message
+    except UserError:
+        return True
+    except (EOFError, OSError, UnpicklingError, KeyboardInterrupt):
+        return False  # the interrupt may have come in the middle of a message
+    return True
 
 
 def _end(child: multiprocessing.process.BaseProcess) -> None:

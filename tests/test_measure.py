@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -233,5 +237,21 @@ def test_a_graph_is_read_once_where_there_is_one(
     measure(cases, ProfilerSettings(graph=True), BUDGET, quiet)
     assert [(work.number, work.names, work.profilers) for work in works] == [
         (0, "onnxruntime", ("graph",)),
+        (0, "compiled", ("graph",)),  # which says why it has none
         (0, "openvino", ("graph",)),
     ]
+
+
+def test_folders_of_killed_runs_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a process that is no more; not one's own, nor what only looks like it."""
+    monkeypatch.setattr(module, "gettempdir", lambda: str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = (f"benchbench-{dead.pid}-x", f"benchbench-{os.getpid()}-x", "benchbench-mine-x")
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.onnx").touch()
+    module.remove_abandoned()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

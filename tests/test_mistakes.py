@@ -55,6 +55,11 @@ MISTAKES = {
     "model=resnet50 runtime=openvino device=cuda": ["device=cuda", "openvino has fp32, bf16"],
     "model=resnet50 runtime=onnxruntime layout=channels_last": ["layout=channels_last", "contig"],
     "model=resnet50 runtime=compiled mode=train": ["mode=train", "runtime=compiled", "eager"],
+    "model=resnet50 runtime=onnxruntime runtime.opset=3": ["runtime.opset=3", "18 to 23"],
+    "model=resnet50 calibration=photos": ["calibration=photos", "only precision=int8"],
+    "model=resnet50 runtime=openvino precision=int8 calibration=nowhere": [
+        *("calibration=nowhere", "No such file"),
+    ],
     "model=resnet50 runtime.autotune=true": ["runtime.autotune=true", "only compiled"],
     "model=resnet50 runtime=onnxruntime runtime.provider=cuda": ["provider=cuda", "auto, cpu"],
     "model=resnet50 runtime=tvm": ["tvm", "compiled, cuda_graph, eager, onnxruntime, openvino"],

@@ -25,10 +25,10 @@ def graph(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measuremen
     count with what pads them. `fused` compares with the exported file, into whose convolutions
     torch's exporter has already folded batch norms.
     """
-    if case.runtime not in READABLE:
-        return
     beat(0.0)
     try:
+        if case.runtime not in READABLE:
+            raise Unreadable(f"runtime={case.runtime} does not tell what its kernels read")
         folder = made(case)
         found, versions = reader_of(case).read(case, folder), _versions(folder)
     except Unreadable as error:

@@ -13,8 +13,6 @@ from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from torch import nn
-
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement, absent
@@ -107,7 +105,7 @@ def _by_torch(prepared: Prepared, running: Running, seconds: float, beat: Beat) 
     """Operators of eager PyTorch and of what it compiled."""
     case = prepared.case
     # Of others the layers cannot be told apart: they do not call the network's modules.
-    network = prepared.network if isinstance(prepared, EagerNetwork) else nn.Identity()
+    network = prepared.network if isinstance(prepared, EagerNetwork) else None
     traced = trace(running, network, case, seconds, (FEWEST_CALLS, MOST_CALLS), beat)
     on_device = case.device == "cuda"
     calls = [list(occurrences(event.cpu_children, on_device=on_device)) for event in traced]

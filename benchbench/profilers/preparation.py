@@ -7,8 +7,11 @@ cached; the processes that measure load what is left in the case's folder.
 from __future__ import annotations
 
 import gc
+from _thread import interrupt_main
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings
@@ -19,6 +22,32 @@ from benchbench.runtimes.ahead import make
 from benchbench.runtimes.equality import check_equality
 from benchbench.runtimes.running import runtime_of
 
+
+@contextmanager
+def _signs_of_life(beat: Beat) -> Iterator[None]:
+    """Tell every second that a library is still at it; end it when told to stop.
+
+    Exporting and compiling are single calls of minutes. Nothing else is sent meanwhile, and
+    nothing is lost: what was made in part is of no use.
+    """
+    done = Event()
+
+    def tell() -> None:
+        while not done.wait(SECONDS_BETWEEN_SIGNS):
+            if not beat(0.0):
+                interrupt_main()
+                return
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+SECONDS_BETWEEN_SIGNS = 1.0
 COMPILERS = "the compilers it starts are not counted"
 
 
@@ -38,8 +67,8 @@ def preparation(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Meas
         gc.collect()
         before, reset = resident_bytes(), reset_high_water_mark()
 
-    beat(0.0)
-    steps = make(case, Path(case.prepared), begin)
+    with _signs_of_life(beat):
+        steps = make(case, Path(case.prepared), begin)
     if steps:
         details = {"steps": dict(steps), "processes": [{"steps": dict(steps)}]}
         yield Measurement("preparation_time", samples=((sum(steps.values()),),), details=details)

@@ -74,9 +74,7 @@ class Found(NamedTuple):
 def roofs(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measurement]:
     """The two roofs and the launch cost; absent where the device cannot do it in this type."""
     if case.precision == "int8":
-        for metric in dict.fromkeys(probe.metric for probe in probes_of(case)):
-            yield absent(metric, NO_INT8)
-        return
+        yield absent("peak_multiply_adds", NO_INT8)
     found: list[Found] = []
     left_out: dict[str, str] = {}  # kinds of probes, and why none larger is worth trying
     probes = probes_of(case)
@@ -107,7 +105,7 @@ def probes_of(case: Case) -> list[Probe]:
         for size in BUFFER_KIBIBYTES[case.device]
     ]
     empty = Probe("launch_cost", "add_", "1", OTHER_SECONDS, partial(_empty, case))
-    return [*gemm, *buffers, empty]
+    return [*([] if case.precision == "int8" else gemm), *buffers, empty]
 
 
 def _gemm(case: Case, size: int) -> Load:

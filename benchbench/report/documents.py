@@ -55,6 +55,7 @@ def _document(record: Record) -> dict[str, Any]:
         "device": {"type": case.device, "index": case.device_index, "name": record.device_name},
         "runtime": case.runtime,
         "runtime_options": dict(case.runtime_options),
+        "calibration": case.calibration,
         "precision": case.precision,
         "layout": case.layout,
         "cache": case.cache,

@@ -42,7 +42,8 @@ def rank_tables(result: Ranking, source: str) -> list[RenderableType]:
         parts += [_taus_between(result)]
     if 2 < len(result.entries) <= MATRIX_LIMIT:
         parts += [_matrix(result), Text(LEGEND)]
-    parts.append(_correlations(result.ways))
+    if len(result.ways[0].entries) > 2:
+        parts.append(_correlations(result.ways))
     parts.append(Text(_explanation(result, source)))
     names = {entry.record.id: entry.label for entry in result.entries}
     return [*parts, *closing_lines([entry.record for entry in result.entries], names)]
@@ -124,7 +125,8 @@ def _crossed(result: Ranking) -> Table:
 
 def _cell(entry: Ranked) -> str:
     bound = "" if entry.bound is None else f"{entry.bound.ratio:.1f} x"
-    return "\n".join([show("latency", entry.latency.value), _between(entry.latency), bound])
+    parts = (show("latency", entry.latency.value), _between(entry.latency), bound)
+    return "\n".join(filter(None, parts))
 
 
 def _taus_between(result: Ranking) -> Table:
@@ -148,13 +150,20 @@ def _correlations(ways: Sequence[Way]) -> Table:
     table = plain_table("Kendall's tau of latency with")
     table.add_column("what is counted")
     for way in ways:
-        of_way = "" if len(ways) == 1 else f" {way.label}"
-        table.add_column(f"tau{of_way}", justify="right", no_wrap=True)
-        table.add_column("95 % interval", justify="right", no_wrap=True)
+        heading = "tau, 95 % interval" if len(ways) == 1 else way.label
+        table.add_column(heading, justify="right", overflow="fold")
     for name in ways[0].correlations:
-        cells = (cell for way in ways for cell in _tau_cells(way.correlations[name]))
-        table.add_row(METRICS[name].label, *cells)
+        found = [way.correlations[name] for way in ways]
+        if not any(found):
+            table.add_row(METRICS[name].label, SAME_FOR_ALL, *[""] * (len(ways) - 1))
+        else:
+            table.add_row(METRICS[name].label, *map(_tau_cell, found))
     return table
+
+
+def _tau_cell(tau: Tau | None) -> str:
+    value, interval = _tau_cells(tau)
+    return "\n".join(filter(None, (value, "" if tau is None else interval)))
 
 
 def _explanation(result: Ranking, source: str) -> str:

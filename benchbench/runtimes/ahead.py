@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.cases import Case
-from benchbench.inputs import make_input
+from benchbench.errors import UserError
+from benchbench.inputs import judged_input, make_input
 from benchbench.networks import build
 from benchbench.runtimes.activity import activity
 from benchbench.runtimes.equality import keep_reference
@@ -33,17 +35,22 @@ def make(case: Case, folder: Path, begin: Callable[[], None] = lambda: None) -> 
     import torch
 
     network = build(case, case.device_name)
-    images = feed(make_input(case), replace(case, precision="fp32"))
-    set_flags(replace(case, precision="fp32"))  # also where the case multiplies in TF32
+    fp32 = replace(case, precision="fp32")
+    set_flags(fp32)  # also where the case multiplies in TF32
     with torch.inference_mode():
-        reference = tensors_of(network(images))
+        answers = [network(feed(images.clone(), fp32)) for images in judged_input(case)]
     set_flags(case)
-    keep_reference([tensor.clone() for tensor in reference], folder)
+    reference = [tensor.clone() for answer in answers for tensor in tensors_of(answer)]
+    if not reference:
+        raise UserError(f"model={case.name} returns no tensor: there is nothing to compare")
+    keep_reference(reference, folder)
     runtime_makes = make_of(case)
     if runtime_makes is None:
         return {}
-    (folder / ACTIVATIONS).write_text(json.dumps(activity(network, images)))
-    del reference, images
+    (folder / ACTIVATIONS).write_text(
+        json.dumps(activity(network, feed(make_input(case).clone(), fp32)))
+    )
+    del reference, answers
     begin()
     return runtime_makes(case, network, folder)
 
@@ -61,7 +68,7 @@ def made(case: Case) -> Path:
     """
     if case.prepared is not None:
         return Path(case.prepared)
-    folder = Path(tempfile.mkdtemp(prefix="benchbench-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"benchbench-{os.getpid()}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     make(case, folder)
     return folder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchbench.cases import Case
 from benchbench.errors import UserError
-from benchbench.inputs import make_input
+from benchbench.inputs import judged_input
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from benchbench.runtimes.running import Prepared
 
 REFERENCE = "reference.pt"  # eager fp32's outputs, a list of tensors
-# The largest difference over the largest output. The limits are for mistakes, not for rounding: an
-# unrelated answer is off by about 1. The worst seen: AmoebaNet-D, 0.32 in bf16 and 0.25 in fp16,
-# other families 0.14 and 0.03; in int8 0.32, in fp32 3e-5.
-TOLERANCES = {"fp32": 1e-3, "tf32": 0.1, "bf16": 0.6, "fp16": 0.4, "int8": 0.8}
+# The limits are for mistakes, not for rounding: an unrelated answer is off by 1 or more. The worst
+# seen: AmoebaNet-D, 0.34 in bf16 and 0.22 in fp16, other families 0.14 and 0.03; in int8, on noise,
+# 0.33 (EfficientNet-B0, MobileNetV3); 3e-5 in fp32.
+TOLERANCES = {"fp32": 1e-3, "tf32": 0.1, "bf16": 0.6, "fp16": 0.4, "int8": 0.6}
 
 
 def keep_reference(outputs: list[Tensor], folder: Path) -> None:
@@ -29,7 +29,7 @@ def keep_reference(outputs: list[Tensor], folder: Path) -> None:
 
 
 def difference(outputs: list[Tensor], reference: list[Tensor]) -> float:
-    """The largest difference of any output, over the largest of the reference.
+    """The root mean square of the differences of all outputs, over that of the reference.
 
     Raises:
         ValueError: other shapes, or an output that is not finite.
@@ -44,12 +44,13 @@ def difference(outputs: list[Tensor], reference: list[Tensor]) -> float:
     )
     if not ours.isfinite().all():
         raise ValueError(f"{int((~ours.isfinite()).sum())} of its outputs are not finite")
-    largest = theirs.abs().max()
-    return float((ours - theirs).abs().max() / largest) if largest > 0 else float(ours.abs().max())
+    size = theirs.double().square().mean().sqrt()
+    error = (ours.double() - theirs.double()).square().mean().sqrt()
+    return float(error / size if size > 0 else error)
 
 
 def check_equality(prepared: Prepared, case: Case) -> float:
-    """The difference from eager fp32 on the case's input.
+    """The difference from eager fp32, on what `judged_input` has.
 
     Raises:
         UserError: it is over the tolerance of the case's precision.
@@ -61,12 +62,13 @@ def check_equality(prepared: Prepared, case: Case) -> float:
     tolerance = TOLERANCES[case.precision]
     what = f"model={case.name} runtime={case.runtime} precision={case.precision}"
     try:
-        found = difference(prepared.outputs(make_input(case)), reference)
+        outputs = [out for images in judged_input(case) for out in prepared.outputs(images)]
+        found = difference(outputs, reference)
     except ValueError as error:
         raise UserError(f"{what} does not compute what eager fp32 does: {error}") from error
     if found > tolerance:
         raise UserError(
             f"{what} does not compute what eager fp32 does: its outputs differ by "
-            f"{100 * found:.3g} % of the largest; tolerated are {100 * tolerance:g} %"
+            f"{100 * found:.3g} % (root mean square); tolerated are {100 * tolerance:g} %"
         )
     return found

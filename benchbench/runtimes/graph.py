@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, cast
 
 from benchbench.cases import Case
 
+NO_GRAPH = ("eager", "cuda_graph")  # but the operators that are counted
 READABLE = ("onnxruntime", "openvino")
 
 

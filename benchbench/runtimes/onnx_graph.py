@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from benchbench.cases import Case
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MODEL = "model.onnx"
 LARGEST_FILE = 2**30  # of protocol buffers, which end at 2 GiB; larger weights lie beside it
 INPUT = "images"
+CHATTY = ("torch.onnx", "onnxscript", "onnx_ir")  # what fails is an exception as well
 
 
 def export(case: Case, network: nn.Module, folder: Path) -> Path:
@@ -46,10 +48,45 @@ def export(case: Case, network: nn.Module, folder: Path) -> Path:
                 verbose=False,
             )
     except Exception as error:  # the exporter wraps whatever the network raises
-        what = f"model={case.name} runtime={case.runtime} runtime.opset"
-        opset = case.runtime_options["opset"]
-        raise UserError(f"{what}={opset}: cannot be exported: {first_line(error)}") from error
+        why = first_line(_innermost(error))
+        raise UserError(f"{_what(case)}: cannot be exported: {why}") from error
+    written = _opset(path)
+    if written != case.runtime_options["opset"]:
+        raise UserError(f"{_what(case)}: torch's exporter writes {written} instead")
     return path
+
+
+def make(case: Case, network: nn.Module, folder: Path) -> Mapping[str, float]:
+    """Export the network and, for int8, quantise it. Seconds of each step."""
+    started = perf_counter()
+    path = export(case, network, folder)
+    exported = perf_counter()
+    if case.precision != "int8":
+        return {"export": exported - started}
+    from benchbench.runtimes.quantise import quantise
+
+    quantise(case, path)
+    return {"export": exported - started, "quantise": perf_counter() - exported}
+
+
+def _what(case: Case) -> str:
+    opset = case.runtime_options["opset"]
+    return f"model={case.name} runtime={case.runtime} runtime.opset={opset}"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What the network or an operator said, which the exporter wraps several times."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _opset(path: Path) -> int:
+    """The version of ONNX's own operators in a file."""
+    import onnx
+
+    imports = onnx.load(path, load_external_data=False).opset_import
+    return next(int(item.version) for item in imports if item.domain in ("", "ai.onnx"))
 
 
 def _bytes(network: nn.Module) -> int:
@@ -59,12 +96,13 @@ def _bytes(network: nn.Module) -> int:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter tells of libraries that we do not use."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in CHATTY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchbench.cases import Case
 from benchbench.errors import UserError
 from benchbench.inputs import make_input
+from benchbench.runtimes import onnx_graph
 from benchbench.runtimes.ahead import activations_from, made
 from benchbench.runtimes.eager import synchroniser
 from benchbench.runtimes.formats import dtype, feed
-from benchbench.runtimes.onnx_graph import MODEL, export
+from benchbench.runtimes.onnx_graph import MODEL
 from benchbench.runtimes.running import Running
 
 if TYPE_CHECKING:
     import onnxruntime
-    from torch import Tensor, nn
+    from torch import Tensor
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -26,6 +26,7 @@ PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 QUIET = 3  # errors alone
+make = onnx_graph.make
 
 
 class Session(NamedTuple):
@@ -69,19 +70,6 @@ class OnnxNetwork(NamedTuple):
     def activations(self) -> dict[str, Any]:
         """Whether the network computes on numbers that a trained one would have."""
         return dict(self.found)
-
-
-def make(case: Case, network: nn.Module, folder: Path) -> Mapping[str, float]:
-    """Export the network and, for int8, quantise it. Seconds of each step."""
-    started = perf_counter()
-    path = export(case, network, folder)
-    exported = perf_counter()
-    if case.precision != "int8":
-        return {"export": exported - started}
-    from benchbench.runtimes.quantise import quantise
-
-    quantise(case, path)
-    return {"export": exported - started, "quantise": perf_counter() - exported}
 
 
 def prepare(case: Case, *, calibrated: bool = True) -> OnnxNetwork:

@@ -47,7 +47,7 @@ class Prepared(Protocol):
         """
 
     def outputs(self, images: Tensor) -> list[Tensor]:
-        """Every tensor the network makes of (N, 3, H, W), fp32, on the CPU: in fp32, on the CPU."""
+        """Every tensor the network makes of (N, 3, H, W), fp32, on the CPU: they are that too."""
 
     def activations(self) -> dict[str, Any]:
         """Whether the network computes on numbers that a trained one would have."""

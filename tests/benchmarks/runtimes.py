@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import exp
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 
-from report import Document, Row, child, save_page, table
+from report import ROOT, Document, Row, child, save_page, table
+from runtimes_page import agreement_lines, pair_lines, ranking_lines
 
 from benchbench.metrics import show
 from benchbench.statistics.verdicts import paired
@@ -60,6 +61,25 @@ def _logs(documents: Sequence[Document], runtime: str, side: str) -> list[float]
     return [log(document[runtime][side]) for document in documents]
 
 
+def _committed() -> Iterator[str]:
+    """What task=rank and task=agreement found on the machine whose results are committed."""
+    folder = ROOT / "results" / "reference" / "xeon_2_cores"
+    title = "Eight networks in four runtimes (task=rank)"
+    if (folder / "runtimes.json").exists():
+        yield from ranking_lines(folder / "runtimes.json", title)
+    if (folder / "int8.json").exists():
+        yield from ranking_lines(folder / "int8.json", "What int8 brings (task=rank)")
+        pairs = [
+            (f"{network} {runtime} fp32", f"{network} {runtime} int8")
+            for network in ("efficientnet_lite0", "efficientnet_b0")
+            for runtime in ("onnxruntime", "openvino")
+        ]
+        yield from pair_lines(folder / "int8.json", pairs)
+    agreements = sorted(folder.glob("agreement_*.json"))
+    if agreements:
+        yield from agreement_lines(agreements)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicates", type=int, default=REPLICATES)
@@ -88,6 +108,7 @@ def main() -> None:
             "",
             f"The best runtime of each network, ours / by hand: at most {worst:.3f} "
             f"(aim: {WORST}).",
+            *_committed(),
         ],
     )
 

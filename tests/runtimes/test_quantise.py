@@ -122,3 +122,19 @@ def test_calibration_is_on_crops_of_the_images_or_on_noise(
     assert {tuple(batch.shape) for batch in crops} == {(5, 3, 64, 64)}  # whole batches
     means = torch.cat(crops).mean((2, 3))
     assert len(means.round(decimals=3).unique(dim=0)) == 2  # both images, plain as they are
+
+
+def test_int8_is_judged_on_several_images_like_those_of_its_ranges(
+    case: Callable[..., Case], tmp_path: Path
+) -> None:
+    """Noise of another draw, or other crops of the same images; what is not int8, on its input."""
+    (own,) = inputs.judged_input(case(batch_size=3))
+    assert torch.equal(own, inputs.make_input(case(batch_size=3)))
+    noise = torch.cat(inputs.judged_input(case(precision="int8", batch_size=3)))
+    assert len(noise) == 9  # at least 8, in whole batches
+    seen = torch.cat(list(calibration_batches(case(precision="int8", batch_size=3))))
+    assert not (noise[:, None] == seen[None]).all(dim=(2, 3, 4)).any()
+    Image.new("RGB", (80, 80), (255, 0, 0)).save(tmp_path / "red.png")
+    crops = inputs.judged_input(case(precision="int8", calibration=str(tmp_path)))
+    assert len(crops) == 8
+    assert all(torch.allclose(crop, crops[0], atol=1e-5) for crop in crops)
