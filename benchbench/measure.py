@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchbench.cases import Case, fed_one_tensor
 from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
+from benchbench.folders import remove_abandoned, temporary_prefix
 from benchbench.inputs import CALIBRATION_IMAGES, check_image
 from benchbench.lock import machine_lock
 from benchbench.measurements import Layer, Measurement, absent, joined
@@ -28,11 +27,9 @@ from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Wor
 # own, because what another one allocated or heated up would be counted.
 REPLICATED = (("latency", "device_time"), ("memory",), ("energy",))  # as often as the budget says
 ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken once for each precision
+NOT_IN_RUNTIME = {"fvcore", "roofs"}  # of the network itself, and of the machine
 GRAPH = ("graph",)  # of runtimes that have one to read
 ONCE = (("fvcore",), ("operators",), ("accuracy",), ("agreement",), ROOFS, GRAPH)
-
-
-PREFIX = "benchbench-"  # of the folder that holds what a run prepared, then its process
 
 
 @dataclass
@@ -107,7 +104,8 @@ def measure(
         for measured in found:
             measured.environment |= {} if remark is None else {"lock": remark}
         try:
-            with _prepared(found, budget, progress) as folders:
+            executes = any({*work.profilers} - NOT_IN_RUNTIME for work, _ in plan)
+            with _prepared(found, budget, progress, executes=executes) as folders:
                 _carry_out(_in_folders(plan, folders), found, budget, progress, kept, lend)
         except (Interrupted, KeyboardInterrupt):  # the latter between two processes
             for measured in found:
@@ -117,7 +115,7 @@ def measure(
 
 @contextmanager
 def _prepared(
-    found: Sequence[Measured], budget: BudgetSettings, progress: Progress
+    found: Sequence[Measured], budget: BudgetSettings, progress: Progress, *, executes: bool
 ) -> Iterator[list[str | None]]:
     """Export and compile what has to be, each case in a folder that is there while it is used.
 
@@ -125,9 +123,9 @@ def _prepared(
     """
     folders: list[str | None] = []
     remove_abandoned()
-    with TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as parent:
+    with TemporaryDirectory(prefix=temporary_prefix()) as parent:
         for index, measured in enumerate(found):
-            if not needs_preparation(measured.case):
+            if not executes or not needs_preparation(measured.case):
                 folders.append(None)
                 continue
             folder = Path(parent) / str(index)
@@ -137,16 +135,6 @@ def _prepared(
             work = Work((case,), PREPARING, budget)
             _do(work, [index], found, progress)
         yield folders
-
-
-def remove_abandoned() -> None:
-    """Remove the folders of runs that were killed before they could do so."""
-    import psutil
-
-    for folder in Path(gettempdir()).glob(f"{PREFIX}*-*"):
-        process = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if process.isdecimal() and not psutil.pid_exists(int(process)):
-            rmtree(folder, ignore_errors=True)
 
 
 def _in_folders(

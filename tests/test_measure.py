@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,18 +236,3 @@ def test_a_graph_is_read_once_where_there_is_one(
         (0, "compiled", ("graph",)),  # which says why it has none
         (0, "openvino", ("graph",)),
     ]
-
-
-def test_folders_of_killed_runs_are_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a process that is no more; not one's own, nor what only looks like it."""
-    monkeypatch.setattr(module, "gettempdir", lambda: str(tmp_path))
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    names = (f"benchbench-{dead.pid}-x", f"benchbench-{os.getpid()}-x", "benchbench-mine-x")
-    for name in names:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.onnx").touch()
-    module.remove_abandoned()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from benchbench.cases import Case
 from benchbench.errors import UserError
+from benchbench.folders import temporary_prefix
 from benchbench.inputs import judged_input, make_input
 from benchbench.networks import build
 from benchbench.runtimes.activity import activity
@@ -68,7 +68,7 @@ def made(case: Case) -> Path:
     """
     if case.prepared is not None:
         return Path(case.prepared)
-    folder = Path(tempfile.mkdtemp(prefix=f"benchbench-{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=temporary_prefix()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     make(case, folder)
     return folder

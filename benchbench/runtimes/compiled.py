@@ -1,8 +1,7 @@
 """PyTorch compiled by inductor: fused kernels in C++ on the CPU, in Triton on a GPU.
 
 On the CPU the weights are frozen, as they are when a network is deployed: batch norms fold into
-convolutions, and weights are laid out once as the kernels want them. Without it inductor is
-slower than eager on networks of many convolutions.
+convolutions, and weights are laid out once as the kernels want them.
 """
 
 from __future__ import annotations
