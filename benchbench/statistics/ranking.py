@@ -141,6 +141,25 @@ def kendall_between(
     return _with_reach(value, _taus(drawn[:, :networks], drawn[:, networks:]))
 
 
+def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Pearson's correlation of the ranks, equals sharing the mean; None where one side is constant.
+
+    Source: Spearman 1904, American Journal of Psychology 15:72.
+
+    Raises:
+        ValueError: unlike numbers of values.
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} and {len(second)} values")
+    ranks = [rankdata(side) for side in (first, second)]
+    if min(np.ptp(side) for side in ranks) == 0:
+        return None
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
 def _with_reach(value: float, drawn: NDArray[np.float64]) -> Tau:
     """A tau, and how far its draws reach from it to either side."""
     import numpy as np
