@@ -91,8 +91,13 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
 
 def quote_free_text(argument: str) -> str:
-    """Quote the value of a free-text key for Hydra, unless it is null or quoted already."""
+    """Quote the value of a free-text key for Hydra, unless it is null or quoted already.
+
+    Globs of `models` too, which to Hydra would be choices of a sweep.
+    """
     key, equals, value = argument.partition("=")
+    if key == "models":
+        return _quote_globs(argument)
     if not equals or key.lstrip("+~") not in FREE_TEXT or value in ("", "null"):
         return argument
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
@@ -100,6 +105,13 @@ def quote_free_text(argument: str) -> str:
     # In Hydra's quoted strings a backslash counts only before a quote, and ${ is alive.
     value = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
     return f"{key}='{value.replace('${', chr(92) + '${')}'"
+
+
+def _quote_globs(argument: str) -> str:
+    """`models=glob(*)` as a list of one; globs in a list quoted, unless they are already."""
+    if re.fullmatch(r"models=glob\([^()]*\)", argument):
+        argument = f"models=[{argument.removeprefix('models=')}]"
+    return re.sub(r"(?<=[\[,\s])glob\([^()'\"]*\)(?=\s*[\],])", r"'\g<0>'", argument)
 
 
 class _OneLineParser(ArgumentParser):

@@ -90,9 +90,11 @@ class Settings:
 
     task: TaskSettings = field(default_factory=TaskSettings)
     model: dict[str, Any] = field(default_factory=dict)
-    models: list[Any] = field(default_factory=list)  # task=rank's: names, globs or networks
-    runtimes: list[str] = field(default_factory=list)  # task=rank's: each network in each of them
-    precisions: list[str] = field(default_factory=list)  # task=rank's, likewise
+    # Of task=rank and explain: names, globs or networks, each in each runtime and precision.
+    models: list[Any] = field(default_factory=list)
+    runtimes: list[str] = field(default_factory=list)
+    precisions: list[str] = field(default_factory=list)
+    largest_multiply_adds: float = 1e9  # of task=explain: of the networks that a glob names
     device: DeviceSettings = field(default_factory=DeviceSettings)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     profiler: ProfilerSettings = field(default_factory=ProfilerSettings)
@@ -117,7 +119,7 @@ class Settings:
     tag: str | None = None
     baseline: str | None = None  # of task=compare: a tag, a record's id or a file
     candidate: str | None = None
-    records: str | None = None  # of task=rank: judge these instead of measuring: a tag or an id
+    records: str | None = None  # judge these instead of measuring: a tag or an id
     force: bool = False  # compare unlike fingerprints all the same, and say so
     plots: bool | None = None  # None: pictures, except under --multirun
     plan: bool = False  # show what would run, and run nothing
@@ -214,6 +216,8 @@ def _check(value: Settings) -> None:
     for key in PATHS:
         if getattr(value, key) == "":
             raise UserError(f"{key}= is empty: it must be a path")
+    if not value.largest_multiply_adds > 0:
+        raise UserError(f"largest_multiply_adds={value.largest_multiply_adds}: must be above 0")
     _check_groups(value)
     _check_budget(value.budget)
     check_execution(value)

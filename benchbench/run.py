@@ -18,16 +18,19 @@ from benchbench.tasks import TASKS
 
 # What would otherwise be typed in vain.
 ONLY_READ_BY = {
-    "labels": "accuracy",
-    "crops": "agreement",
-    "models": "rank",
-    "runtimes": "rank",
-    "precisions": "rank",
-    "records": "rank",
-    "baseline": "compare",
-    "candidate": "compare",
-    "force": "compare",
+    "labels": ("accuracy",),
+    "crops": ("agreement",),
+    "models": ("rank", "explain"),
+    "runtimes": ("rank", "explain"),
+    "precisions": ("rank", "explain"),
+    "records": ("rank", "explain", "scaling"),
+    "largest_multiply_adds": ("explain",),
+    "baseline": ("compare",),
+    "candidate": ("compare",),
+    "force": ("compare",),
 }
+TAKES_MODELS = ("rank", "explain")  # and not a single one
+OWN_NETWORKS = {"selftest": "a network", "scaling": "networks"}
 
 
 def run(settings: Settings, job: Job) -> int:
@@ -105,11 +108,13 @@ def check_choices(settings: Settings) -> None:
 
 def _refuse_what_is_not_read(settings: Settings) -> None:
     defaults = Settings()
-    for key, task in ONLY_READ_BY.items():
+    for key, tasks in ONLY_READ_BY.items():
         value = getattr(settings, key)
-        if value != getattr(defaults, key) and settings.task.name != task:
-            raise UserError(f"{key}={value}: only task={task} reads {key}")
-    if settings.task.name == "rank" and settings.model.get("_target_"):
-        raise UserError("task=rank takes models=[...] and not model=")
-    if settings.task.name == "selftest" and settings.model.get("_target_"):
-        raise UserError("task=selftest takes no model=: it measures a network of its own")
+        if value != getattr(defaults, key) and settings.task.name not in tasks:
+            only = " or ".join(f"task={task}" for task in tasks)
+            raise UserError(f"{key}={value}: only {only} reads {key}")
+    if settings.task.name in TAKES_MODELS and settings.model.get("_target_"):
+        raise UserError(f"task={settings.task.name} takes models=[...] and not model=")
+    if settings.task.name in OWN_NETWORKS and settings.model.get("_target_"):
+        it = OWN_NETWORKS[settings.task.name]
+        raise UserError(f"task={settings.task.name} takes no model=: it measures {it} of its own")

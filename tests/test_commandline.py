@@ -45,6 +45,23 @@ def test_everything_else_is_left_alone(argument: str) -> None:
     assert quote_free_text(argument) == argument
 
 
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        ("glob(*)", ["glob(*)"]),
+        ("[glob(*_r96)]", ["glob(*_r96)"]),
+        ("[mobilenet_v2,glob(a*), glob(b?)]", ["mobilenet_v2", "glob(a*)", "glob(b?)"]),
+        ("['glob(*)',resnet18]", ["glob(*)", "resnet18"]),
+        ("[mobilenet_v2]", ["mobilenet_v2"]),
+    ],
+)
+def test_globs_of_models_are_no_sweep(models: str, names: list[str]) -> None:
+    quoted = quote_free_text(f"models={models}")
+    (override,) = OverridesParser.create().parse_overrides([quoted])
+    assert not override.is_sweep_override()
+    assert [str(value) for value in override.value()] == names  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("tag", ["1e5", "${results}", "it's"])
 def test_a_tag_is_stored_as_typed_and_repeated(cli: Cli, tag: str) -> None:
     document = cli("model=mobilenet_v2", f"tag={tag}", "output=json", *COUNT).document

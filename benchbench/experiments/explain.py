@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import exp, log
-from statistics import fmean
+from statistics import fmean, median
 from typing import NamedTuple
 
 from benchbench.cases import Case
@@ -111,6 +111,7 @@ class Explained(NamedTuple):
     alike: Collinearity | None
     alike_names: tuple[str, ...]
     anchors: tuple[float, ...]  # seconds the anchor took in each set
+    over_probed: float | None  # the median of measured over predicted by probes
 
 
 class Explanation(NamedTuple):
@@ -183,7 +184,14 @@ def _explained(label: str, records: Sequence[Record]) -> Explained:
         alike=collinearity(list(varying.values())) if len(varying) > 1 else None,
         alike_names=tuple(varying),
         anchors=tuple(anchor.value or 0.0 for anchor in _anchors(records).values()),
+        over_probed=_over_probed(networks, known.get(PROBED)),
     )
+
+
+def _over_probed(networks: Sequence[Network], probed: Sequence[float] | None) -> float | None:
+    if probed is None:
+        return None
+    return median(n.seconds / value for n, value in zip(networks, probed, strict=True))
 
 
 def _anchors(records: Sequence[Record]) -> dict[str, Measurement]:

@@ -150,9 +150,13 @@ def _alike_table(way: Explained) -> list[RenderableType]:
 
 
 def _measured(way: Explained) -> str:
+    """What there is to know of the figures that were explained."""
     low, high = min(way.anchors), max(way.anchors)
-    taken = f"{show('latency', low)} to {show('latency', high)}"
-    return f"the anchor took {taken} in its {len(way.anchors)} sets"
+    sets = "1 set" if len(way.anchors) == 1 else f"{len(way.anchors)} sets"
+    said = f"the anchor took {show('latency', low)} to {show('latency', high)} in {sets}"
+    if way.over_probed is None:
+        return said
+    return f"{said}; the median network takes {way.over_probed:.1f} times what probes predict"
 
 
 def _left_out(result: Explanation) -> list[str]:
@@ -230,6 +234,7 @@ def _way(way: Explained) -> dict[str, Any]:
         "fits": [_fit(fit) for fit in way.fits],
         "collinearity": _collinearity(way),
         "anchor_latencies": list(way.anchors),
+        "measured_over_predicted": way.over_probed,
     }
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MARKERS = "osD^vPX*hp"
 GREY = "#999999"
+FAMILY_COLOURS = (*COLOURS, "#000000", GREY)
 
 
 def explain_pictures(
@@ -49,13 +50,13 @@ def latency_and_multiply_adds(way: Explained) -> Figure:
             [network.record["multiply_adds"].value or 0 for network in networks],
             [1e3 * network.seconds for network in networks],
             s=30,
-            color=COLOURS[number % len(COLOURS)],
+            color=FAMILY_COLOURS[number % len(FAMILY_COLOURS)],
             marker=MARKERS[number % len(MARKERS)],
             alpha=0.75,
             label=f"{family} ({len(networks)})",
         )
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.margins(0.08)
+    _log_scales(axes)
     _name_extremes(axes, way.networks)
     axes.set_xlabel("multiply-adds")
     axes.set_ylabel("latency (ms)")
@@ -64,18 +65,42 @@ def latency_and_multiply_adds(way: Explained) -> Figure:
     return figure
 
 
+def _log_scales(axes: Axes) -> None:
+    """Log scales whose ticks are read as the tables are: 50 M, 20."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    for axis, formatter in (
+        (axes.xaxis, FuncFormatter(lambda value, _: _short(value))),
+        (axes.yaxis, FuncFormatter(lambda value, _: f"{value:g}")),
+    ):
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(formatter)
+        axis.set_minor_locator(LogLocator(subs="all"))
+        axis.set_minor_formatter(FuncFormatter(lambda _, __: ""))
+
+
+def _short(value: float) -> str:
+    """50 M, 2 G."""
+    return f"{value / 1e9:g} G" if value >= 1e9 else f"{value / 1e6:g} M"
+
+
 def _name_extremes(axes: Axes, networks: Sequence[Network]) -> None:
-    """Names of the networks that are furthest above and below the others of their level."""
+    """Names of the networks that are furthest from the line through all, of each level."""
+    import numpy as np
+
+    logs = [log(network.record["multiply_adds"].value or 1) for network in networks]
+    slope, _ = np.polyfit(logs, [network.log for network in networks], 1)
+    off = [network.log - slope * x for network, x in zip(networks, logs, strict=True)]
     for level in dict.fromkeys(network.level for network in networks):
-        own = [network for network in networks if network.level == level]
-        if len(own) < 4:
-            continue
-        by_rate = sorted(own, key=lambda n: n.log - log(n.record["multiply_adds"].value or 1))
-        for network, below in ((by_rate[0], True), (by_rate[-1], False)):
+        own = [index for index, network in enumerate(networks) if network.level == level]
+        own.sort(key=lambda index: off[index])
+        for index, below in ((own[0], True), (own[-1], False)) if len(own) > 3 else ():
+            network = networks[index]
             axes.annotate(
                 network.record.case.name,
                 (network.record["multiply_adds"].value or 0, 1e3 * network.seconds),
-                xytext=(0, -9 if below else 6),
+                xytext=(0, -7 if below else 6),
                 textcoords="offset points",
                 fontsize="x-small",
                 ha="center",

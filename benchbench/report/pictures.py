@@ -1,4 +1,4 @@
-"""Three pictures of a profile, as PNG and SVG."""
+"""Three pictures of a profile, and how pictures are written: as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -44,22 +44,30 @@ def save(record: Record, runs: Path) -> Path | None:
     pictures = dict(_pictures(record))
     if not pictures:
         return None
-    from matplotlib import rc_context
-
     created = datetime.fromisoformat(record.created)
     name = re.sub(r"[^\w.-]+", "_", record.case.name)
     folder = runs / f"{created:%Y-%m-%d_%H-%M-%S-%f}_{name}"
-    runs.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=runs, prefix=".") as scratch:
+    write(((stem, draw(record)) for stem, draw in pictures.items()), folder)
+    return folder
+
+
+def write(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
+    """Write named figures as PNG and SVG into a new folder, which appears when all are written.
+
+    Raises:
+        OSError: it cannot be written, or is there already.
+    """
+    from matplotlib import rc_context
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as scratch:
         unfinished = Path(scratch) / "pictures"
         unfinished.mkdir()
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": "benchbench"}):
-            for stem, draw in pictures.items():
-                figure = draw(record)
+            for stem, figure in figures:
                 figure.savefig(unfinished / f"{stem}.png", dpi=150)
                 figure.savefig(unfinished / f"{stem}.svg", metadata={"Date": None})
         unfinished.rename(folder)
-    return folder
 
 
 def _pictures(record: Record) -> Iterable[tuple[str, Callable[[Record], Figure]]]:

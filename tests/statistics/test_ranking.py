@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau, t
+from scipy.stats import kendalltau, spearmanr, t
 
 from benchbench.statistics.ranking import (
     Rank,
@@ -14,6 +14,7 @@ from benchbench.statistics.ranking import (
     kendall,
     kendall_between,
     rank_intervals,
+    spearman,
 )
 
 
@@ -172,3 +173,15 @@ def test_tau_between_covers_that_of_the_true_latencies(noise: float) -> None:
         expected = kendalltau(truth[0], truth[1]).statistic
         held.append(found.low - 1e-9 <= expected <= found.high + 1e-9)
     assert np.mean(held) >= 0.94
+
+
+def test_spearman_is_scipys_and_by_hand() -> None:
+    """One swap of neighbours among five: 1 - 6 x 2 / (5 x 24)."""
+    assert spearman([1, 2, 3, 4, 5], [1, 3, 2, 4, 9]) == pytest.approx(0.9)
+    random = np.random.default_rng(3)
+    first = random.integers(0, 9, 40).tolist()
+    second = (np.array(first) + random.integers(0, 9, 40)).tolist()
+    assert spearman(first, second) == pytest.approx(spearmanr(first, second).statistic)
+    assert spearman([1, 1, 1], [1, 2, 3]) is None
+    with pytest.raises(ValueError, match="3 and 2 values"):
+        spearman([1, 2, 3], [1, 2])

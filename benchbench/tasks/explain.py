@@ -1,0 +1,133 @@
+"""What explains latency, over many networks: each runtime's in sets that share an anchor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchbench.cases import Case, from_models
+from benchbench.config import Settings
+from benchbench.errors import UserError
+from benchbench.folders import check_writable
+from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
+from benchbench.recording import recorded
+from benchbench.tasks.shared import latest_session, plan
+
+if TYPE_CHECKING:
+    from benchbench.experiments.explain import Explanation
+    from benchbench.records import Record
+
+EVERY_VARIANT = ["glob(*)"]
+
+
+def explain(settings: Settings, job: Job) -> Result:
+    from benchbench.experiments.explain import PROFILERS, judge
+    from benchbench.report.explain import explain_document, explain_rows, explain_tables
+
+    plots = not job.sweep if settings.plots is None else settings.plots
+    if settings.records is not None:
+        records, profiled, interrupted = latest_session(settings), _profiled(settings), False
+    else:
+        cases = _cases(settings)
+        if settings.plan:
+            return plan(cases, PROFILERS, settings)
+        if plots:
+            _check_writable(settings)
+        profiled = _profile(cases, settings, job) if plots else []
+        records, interrupted = recorded(cases, PROFILERS, settings, job)
+    result = judge(records)
+    folder = _draw(result, profiled, settings) if plots and not interrupted else None
+    nothing = not any(way.pairs for way in result.ways)
+    return Result(
+        explain_tables(result, folder),
+        explain_document(result, folder),
+        explain_rows(result),
+        INTERRUPTED if interrupted else NO_EVIDENCE if nothing else DONE,
+        "no evidence: no two networks of different families cost about the same"
+        if nothing and not interrupted
+        else None,
+    )
+
+
+def _cases(settings: Settings) -> list[Case]:
+    """The networks that can be timed in time, in sets; those named one by one in any case."""
+    from benchbench.experiments.explain import in_sets
+    from benchbench.profilers.complexity import complexity
+
+    models = settings.models or EVERY_VARIANT
+    ways: dict[tuple[str, str], list[Case]] = {}
+    for case in from_models(replace(settings, models=models)):
+        ways.setdefault((case.runtime, case.precision), []).append(case)
+    counts = {case.name: complexity(case).multiply_adds for case in next(iter(ways.values()))}
+    named = {_name(item) for item in models}
+    large = {
+        name: count
+        for name, count in counts.items()
+        if count > settings.largest_multiply_adds and name not in named
+    }
+    kept = [[case for case in cases if case.name not in large] for cases in ways.values()]
+    if not kept[0]:
+        limit = f"largest_multiply_adds={settings.largest_multiply_adds:g}"
+        raise UserError(f"{limit}: the smallest network has {min(large.values()):,}")
+    return [
+        case
+        for cases in kept
+        for case in in_sets(cases, [counts[one.name] for one in cases], large)
+    ]
+
+
+def _name(item: object) -> str:
+    """What a network of `models` is called, unless a glob names it."""
+    if isinstance(item, dict):
+        return str(item.get("_target_")).rpartition(".")[2]
+    return str(item)
+
+
+def _profile(cases: Sequence[Case], settings: Settings, job: Job) -> list[Record]:
+    """Operator by operator, a few well-known networks of each way; before anything is timed."""
+    from benchbench.experiments.explain import PROFILED, SHARES
+
+    chosen: dict[tuple[str, str, str], Case] = {}
+    for case in cases:
+        if case.name in PROFILED:
+            key = (case.runtime, case.precision, case.name)
+            chosen[key] = replace(case, turn="", axes={})
+    if not chosen:
+        return []
+    records, interrupted = recorded(list(chosen.values()), SHARES, settings, job)
+    if interrupted:
+        raise KeyboardInterrupt
+    return records
+
+
+def _profiled(settings: Settings) -> list[Record]:
+    """Those of the stored records that were profiled for the same report."""
+    from benchbench.entries import stored
+
+    named = stored(str(settings.records), settings.store.url)
+    found = [r for r in named if r.task == "explain" and r.get("operator_time")]
+    return [record for record in found if record.session == found[-1].session]
+
+
+def _check_writable(settings: Settings) -> None:
+    try:
+        check_writable(Path(settings.results) / "runs")
+    except OSError as error:
+        message = f"results={settings.results} cannot be written: {error.strerror}"
+        raise UserError(message) from error
+
+
+def _draw(result: Explanation, profiled: Sequence[Record], settings: Settings) -> str:
+    """Write the pictures; where."""
+    from benchbench.report.explain_pictures import explain_pictures
+    from benchbench.report.pictures import write
+
+    folder = Path(settings.results) / "runs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_explain"
+    try:
+        write(explain_pictures(result, profiled), folder)
+    except OSError as error:
+        raise UserError(f"the records are kept, but {folder} is not: {error}") from error
+    return str(folder)
