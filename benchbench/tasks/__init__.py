@@ -8,6 +8,7 @@ from benchbench.config import Settings
 from benchbench.jobs import Job, Result
 from benchbench.tasks.explain import explain
 from benchbench.tasks.inventory import list_
+from benchbench.tasks.scaling import scaling
 from benchbench.tasks.several import compare, rank, selftest
 from benchbench.tasks.single import accuracy, agreement, crosscheck, profile
 
@@ -20,5 +21,6 @@ TASKS: dict[str, Callable[[Settings, Job], Result]] = {
     "selftest": selftest,
     "compare": compare,
     "explain": explain,
+    "scaling": scaling,
     "list": list_,
 }
