@@ -21,16 +21,24 @@ ONLY_READ_BY = {
     "labels": ("accuracy",),
     "crops": ("agreement",),
     "models": ("rank", "explain"),
-    "runtimes": ("rank", "explain"),
-    "precisions": ("rank", "explain"),
-    "records": ("rank", "explain", "scaling"),
     "largest_multiply_adds": ("explain",),
+    "runtimes": ("rank", "guidelines", "explain"),
+    "precisions": ("rank", "guidelines", "explain"),
+    "records": ("rank", "guidelines", "explain", "scaling"),
+    "guideline": ("guidelines",),
+    "ladders": ("guidelines",),
     "baseline": ("compare",),
     "candidate": ("compare",),
     "force": ("compare",),
 }
-TAKES_MODELS = ("rank", "explain")  # and not a single one
-OWN_NETWORKS = {"selftest": "a network", "scaling": "networks"}
+# They measure networks of their own choice.
+NO_MODEL = {
+    "rank": "takes models=[...] and not model=",
+    "explain": "takes models=[...] and not model=",
+    "scaling": "takes no model=: it scales the networks of the EfficientNet paper",
+    "selftest": "takes no model=: it measures a network of its own",
+    "guidelines": "takes no model=: it measures stacks of its own",
+}
 
 
 def run(settings: Settings, job: Job) -> int:
@@ -108,13 +116,12 @@ def check_choices(settings: Settings) -> None:
 
 def _refuse_what_is_not_read(settings: Settings) -> None:
     defaults = Settings()
+    name = settings.task.name
     for key, tasks in ONLY_READ_BY.items():
         value = getattr(settings, key)
-        if value != getattr(defaults, key) and settings.task.name not in tasks:
-            only = " or ".join(f"task={task}" for task in tasks)
-            raise UserError(f"{key}={value}: only {only} reads {key}")
-    if settings.task.name in TAKES_MODELS and settings.model.get("_target_"):
-        raise UserError(f"task={settings.task.name} takes models=[...] and not model=")
-    if settings.task.name in OWN_NETWORKS and settings.model.get("_target_"):
-        it = OWN_NETWORKS[settings.task.name]
-        raise UserError(f"task={settings.task.name} takes no model=: it measures {it} of its own")
+        if value != getattr(defaults, key) and name not in tasks:
+            readers = " and ".join(f"task={task}" for task in tasks)
+            verb = "reads" if len(tasks) == 1 else "read"
+            raise UserError(f"{key}={value}: only {readers} {verb} {key}")
+    if name in NO_MODEL and settings.model.get("_target_"):
+        raise UserError(f"task={name} {NO_MODEL[name]}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from math import log
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchbench.experiments.explain import Explained, Explanation, Network
 from benchbench.experiments.operator_kinds import KINDS, time_shares
 from benchbench.records import Record
-from benchbench.report.pictures import COLOURS
+from benchbench.report.pictures import COLOURS, write
 from benchbench.report.tables import describe
 
 if TYPE_CHECKING:
@@ -21,14 +24,19 @@ GREY = "#999999"
 FAMILY_COLOURS = (*COLOURS, "#000000", GREY)
 
 
-def explain_pictures(
+def save(result: Explanation, profiled: Sequence[Record], runs: Path) -> Path:
+    """Write the pictures into a new folder below `runs`, now: stored records may be many times."""
+    return write(dict(_pictures(result, profiled)), runs, "explain", datetime.now(UTC).isoformat())
+
+
+def _pictures(
     result: Explanation, profiled: Sequence[Record]
-) -> Iterator[tuple[str, Figure]]:
+) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """Each picture with its name: latency over multiply-adds of each way, and shares of time."""
     for way in result.ways:
         case = way.networks[0].record.case
         which = "" if len(result.ways) == 1 else f"_{case.runtime}_{case.precision}"
-        yield f"latency_and_multiply_adds{which}", latency_and_multiply_adds(way)
+        yield f"latency_and_multiply_adds{which}", partial(latency_and_multiply_adds, way)
     shares = {record.id: time_shares(record) for record in profiled}
     by_way: dict[tuple[str, str], list[Record]] = {}
     for record in profiled:
@@ -36,7 +44,7 @@ def explain_pictures(
             by_way.setdefault((record.case.runtime, record.case.precision), []).append(record)
     for (runtime, precision), records in by_way.items():
         which = "" if len(result.ways) == 1 else f"_{runtime}_{precision}"
-        yield f"operator_shares{which}", operator_shares(records, shares)
+        yield f"operator_shares{which}", partial(operator_shares, records, shares)
 
 
 def latency_and_multiply_adds(way: Explained) -> Figure:

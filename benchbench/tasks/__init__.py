@@ -7,6 +7,7 @@ from collections.abc import Callable
 from benchbench.config import Settings
 from benchbench.jobs import Job, Result
 from benchbench.tasks.explain import explain
+from benchbench.tasks.guidelines import guidelines
 from benchbench.tasks.inventory import list_
 from benchbench.tasks.scaling import scaling
 from benchbench.tasks.several import compare, rank, selftest
@@ -20,6 +21,7 @@ TASKS: dict[str, Callable[[Settings, Job], Result]] = {
     "rank": rank,
     "selftest": selftest,
     "compare": compare,
+    "guidelines": guidelines,
     "explain": explain,
     "scaling": scaling,
     "list": list_,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from benchbench.errors import UserError
 from benchbench.folders import check_writable
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
-from benchbench.tasks.shared import latest_session, plan
+from benchbench.tasks.shared import named_records, plan
 
 if TYPE_CHECKING:
     from benchbench.experiments.explain import Explanation
@@ -29,7 +28,7 @@ def explain(settings: Settings, job: Job) -> Result:
 
     plots = not job.sweep if settings.plots is None else settings.plots
     if settings.records is not None:
-        records, profiled, interrupted = latest_session(settings), _profiled(settings), False
+        records, profiled, interrupted = named_records(settings), _profiled(settings), False
     else:
         cases = _cases(settings)
         if settings.plan:
@@ -122,12 +121,9 @@ def _check_writable(settings: Settings) -> None:
 
 def _draw(result: Explanation, profiled: Sequence[Record], settings: Settings) -> str:
     """Write the pictures; where."""
-    from benchbench.report.explain_pictures import explain_pictures
-    from benchbench.report.pictures import write
+    from benchbench.report.explain_pictures import save
 
-    folder = Path(settings.results) / "runs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_explain"
     try:
-        write(explain_pictures(result, profiled), folder)
+        return str(save(result, profiled, Path(settings.results) / "runs"))
     except OSError as error:
-        raise UserError(f"the records are kept, but {folder} is not: {error}") from error
-    return str(folder)
+        raise UserError(f"the records are kept, but their pictures are not: {error}") from error

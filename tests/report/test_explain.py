@@ -19,8 +19,7 @@ from benchbench.measure import Measured
 from benchbench.measurements import Measurement
 from benchbench.records import Record
 from benchbench.report.explain import explain_document, explain_rows, explain_tables
-from benchbench.report.explain_pictures import explain_pictures
-from benchbench.report.pictures import write
+from benchbench.report.explain_pictures import save
 from benchbench.store import Store
 
 URL = "sqlite:///results/benchbench.sqlite"
@@ -98,14 +97,14 @@ def test_pictures_are_written_with_what_they_show(
     result: Explanation, case: Callable[..., Case], tmp_path: Path
 ) -> None:
     profiles = [profiled(case, "mobilenet_v2"), profiled(case, "efficientnet_b0")]
-    write(explain_pictures(result, profiles), tmp_path / "pictures")
-    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    folder = save(result, profiles, tmp_path)
+    names = {path.name for path in folder.iterdir()}
     stems = ("latency_and_multiply_adds", "operator_shares")
     assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")}
-    figure = (tmp_path / "pictures" / "latency_and_multiply_adds.svg").read_text(encoding="utf-8")
+    figure = (folder / "latency_and_multiply_adds.svg").read_text(encoding="utf-8")
     assert "mnasnet (12)" in figure
     assert "latency (ms)" in figure
-    shares = (tmp_path / "pictures" / "operator_shares.svg").read_text(encoding="utf-8")
+    shares = (folder / "operator_shares.svg").read_text(encoding="utf-8")
     assert "data movement" in shares
     assert ">60<" in shares  # per cent in convolutions
 
@@ -113,8 +112,7 @@ def test_pictures_are_written_with_what_they_show(
 def test_a_picture_of_two_points_does_not_fail(result: Explanation, tmp_path: Path) -> None:
     (way,) = result.ways
     few = result._replace(ways=(way._replace(networks=way.networks[:3]),))
-    write(explain_pictures(few, []), tmp_path / "few")
-    assert not list((tmp_path / "few").glob("operator_shares*"))
+    assert not list(save(few, [], tmp_path).glob("operator_shares*"))
 
 
 def test_stored_records_are_explained_again(
