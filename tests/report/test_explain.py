@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from conftest import Finished
 from made import record
 from planted_zoo import by_bytes, session
 from rich.console import Console
+from variants import NAMES
 
-from benchbench.cases import Case
+from benchbench.cases import Case, from_models
+from benchbench.config import Settings
 from benchbench.experiments.explain import Explanation, judge
 from benchbench.measure import Measured
 from benchbench.measurements import Measurement
@@ -21,6 +24,7 @@ from benchbench.records import Record
 from benchbench.report.explain import explain_document, explain_rows, explain_tables
 from benchbench.report.explain_pictures import save
 from benchbench.store import Store
+from benchbench.tasks.explain import EVERY_VARIANT
 
 URL = "sqlite:///results/benchbench.sqlite"
 
@@ -159,13 +163,12 @@ def test_a_named_network_is_never_too_large(cli: Callable[..., Finished]) -> Non
     assert "resnet200" in {entry["name"] for entry in done.document["plan"]}
 
 
-def test_without_models_it_is_every_variant_that_is_small_enough(
-    cli: Callable[..., Finished],
-) -> None:
-    done = cli("task=explain", "largest_multiply_adds=15e6", "plan=true", "output=json")
-    names = {entry["name"] for entry in done.document["plan"]}
-    assert "mobilenet_v2_x0_35_r96" in names  # 11 M by the paper
-    assert "mobilenet_v2" not in names
+def test_without_models_it_is_every_variant() -> None:
+    cases = from_models(replace(Settings(), models=EVERY_VARIANT))
+    assert [case.name for case in cases] == NAMES
+
+
+def test_a_limit_that_no_network_is_below_is_one_line(cli: Callable[..., Finished]) -> None:
     none = cli("task=explain", "models=glob(resnet*)", "largest_multiply_adds=5", "plan=true")
     assert none.code == 2
     assert none.err.startswith("benchbench: largest_multiply_adds=5: the smallest network has ")
