@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from architectures.scaling import Scale, growth
 from benchbench.errors import printable
+from benchbench.experiments.published_scaling import BASELINE
 from benchbench.experiments.scaling import (
     CURRENCIES,
     Point,
@@ -24,6 +25,12 @@ from benchbench.metrics import METRICS, show, si
 from benchbench.records import SCHEMA_VERSION, Record
 from benchbench.report.tables import describe, plain_table
 
+Cells = dict[str, str]  # by the heading of their column
+
+COUNTED = (
+    "scaling by one factor or by all: what it costs to the unit, beside the EfficientNet paper"
+)
+MEASURED = "and on this machine, in turn with the unscaled network"
 ABOUT_STEPS = (
     "miss = constants x coefficients x rounding - 1. constants: 1.2 x 1.1^2 x 1.15^2 is 1.92 and "
     "not 2; coefficients: those published, over their powers\n"
@@ -31,8 +38,10 @@ ABOUT_STEPS = (
     "do not grow as the formula says"
 )
 ABOUT_ROWS = (
-    "x: times the unscaled network, which took turns with it. per multiply-add: latency's x over "
-    "multiply-adds' x; below 1 each costs less time than before\n"
+    "x: times the unscaled network. / multiply-add: latency's x over multiply-adds' x, below 1 "
+    "where each costs less time than before\n"
+    "predicted: from the device's probes alone, before timing. memory: peak, above what the "
+    "process had before\n"
     "printed: the paper's multiply-adds (Tables 3 and 7) and top-1; * its factors are not printed: "
     "phi was solved for the printed multiply-adds"
 )
@@ -49,7 +58,10 @@ def scaling_tables(result: Scaling, records: Sequence[Record]) -> list[Renderabl
     if result.steps:
         parts += [_step_table(result.steps), Text(ABOUT_STEPS + "\n")]
     if result.rows:
-        parts += [_row_table(result.rows), Text(ABOUT_ROWS)]
+        parts += [_row_table(COUNTED, result.rows, _counted)]
+        if any(row.latency_ratio is not None for row in result.rows):
+            parts += [_row_table(MEASURED, result.rows, _measured)]
+        parts += [Text(ABOUT_ROWS)]
         parts += [Text(line) for line in _remarks(result)]
     return [*parts, *_closing(records)]
 
@@ -120,24 +132,19 @@ def _step_table(steps: Sequence[Step]) -> Table:
     return table
 
 
-def _row_table(rows: Sequence[Scaled]) -> Table:
-    measured = any(row.latency_ratio is not None for row in rows)
-    table = plain_table("scaling by one factor or by all, beside the EfficientNet paper")
-    table.add_column("network", no_wrap=True)
-    table.add_column("scaled", no_wrap=True)
-    headings = ["multiply-\nadds", "printed", "x", "bytes,\npaper", "\nops", "\nfused"]
-    if measured:
-        headings += ["latency", "x", "95 %", "per mul-\ntiply-add", "pre-\ndicted", "peak\nmemory"]
-    for heading in [*headings, "top-1"]:
+def _row_table(title: str, rows: Sequence[Scaled], cells: Callable[[Scaled], Cells]) -> Table:
+    """A row a scaled network, those of one network together; `cells` also name the columns."""
+    table = plain_table(title)
+    for heading in ("network", "scaled"):
+        table.add_column(heading, no_wrap=True)
+    for heading in cells(rows[0]):
         table.add_column(heading, justify="right", no_wrap=True)
-    network = ""
+    network = rows[0].network
     for row in rows:
-        if network and row.network != network:
+        if row.network != network:
             table.add_section()
-        name = row.network if row.network != network else ""
         network = row.network
-        timed = list(_measured_cells(row)) if measured else []
-        table.add_row(name, _scaled(row), *_counted_cells(row), *timed, f"{row.top1:.1f} %")
+        table.add_row(network, _scaled(row), *cells(row).values())
     return table
 
 
@@ -147,22 +154,31 @@ def _scaled(row: Scaled) -> str:
     return f"{row.way} {said}".strip() + (" *" if row.solved else "")
 
 
-def _counted_cells(row: Scaled) -> Iterator[str]:
-    yield si(float(row.record["multiply_adds"].value or 0), "", 3)
-    yield f"{row.billions:g} G"
-    for name in ("multiply_adds", "memory_access_paper", "memory_access_ops"):
-        yield f"{row.ratios[name]:.2f}"
-    yield f"{row.ratios['memory_access_fused']:.2f}"
+def _counted(row: Scaled) -> Cells:
+    return {
+        "top-1": f"{row.top1:.1f} %",
+        "multiply-adds": si(float(row.record["multiply_adds"].value or 0), "", 3),
+        "printed": f"{row.billions:g} G",
+        "x": _times(row.ratios["multiply_adds"]),
+        "activations x": _times(row.ratios["activations"]),
+        "bytes, paper x": _times(row.ratios["memory_access_paper"]),
+        "ops x": _times(row.ratios["memory_access_ops"]),
+        "fused x": _times(row.ratios["memory_access_fused"]),
+    }
 
 
-def _measured_cells(row: Scaled) -> Iterator[str]:
-    latency = row.record.get("latency")
-    yield show("latency", latency.value) if latency and latency.value else ""
-    yield _times(row.latency_ratio)
-    interval = row.latency_interval
-    yield f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
-    for value in (row.per_multiply_add, row.predicted_ratio, row.memory_ratio):
-        yield _times(value)
+def _measured(row: Scaled) -> Cells:
+    latency, interval = row.record.get("latency"), row.latency_interval
+    ends = f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
+    return {
+        "multiply-adds x": _times(row.ratios["multiply_adds"]),
+        "latency": show("latency", latency.value) if latency and latency.value else "",
+        "x": _times(row.latency_ratio),
+        "95 %": "" if row.way == BASELINE else ends,
+        "/ multiply-add": _times(row.per_multiply_add),
+        "predicted x": _times(row.predicted_ratio),
+        "memory x": _times(row.memory_ratio),
+    }
 
 
 def _times(value: float | None) -> str:

@@ -225,8 +225,12 @@ def test_the_report(whole: tuple[Scaling, list[Record]]) -> None:
     assert "EfficientNet-B0 at 3 points" in text
     assert "1.2, 1.1, 1.15 (depth, width, resolution): it takes 2.50 x" in text
     assert "efficientnet_b1" in text
-    (line,) = [one for one in text.splitlines() if "width w=2" in one]
-    assert {"4.00", "2.50", "0.62", "70.0"} <= set(line.split())
+    counted, timed = [one.split() for one in text.splitlines() if "width w=2" in one]
+    assert counted[:5] == ["net", "width", "w=2", "70.0", "%"]
+    assert counted[5:] == ["4.00", "G", "3", "G", *["4.00"] * 5]
+    assert timed[3] == "4.00"
+    assert timed[6] == "2.50"
+    assert timed[-3:] == ["0.62", "2.50", "2.50"]
     assert "net width has 3 G, and 4.00 G are counted (-25 %)" in text
     document = scaling_document(result, records)
     assert [found["way"] for found in document["rows"]] == ["baseline", "width"]
