@@ -151,9 +151,10 @@ def _alike_table(way: Explained) -> list[RenderableType]:
 
 def _measured(way: Explained) -> str:
     """What there is to know of the figures that were explained."""
-    low, high = min(way.anchors), max(way.anchors)
-    sets = "1 set" if len(way.anchors) == 1 else f"{len(way.anchors)} sets"
-    said = f"the anchor took {show('latency', low)} to {show('latency', high)} in {sets}"
+    shown = [show("latency", end) for end in (min(way.anchors), max(way.anchors))]
+    said = f"the anchor took {' to '.join(shown)} in {len(way.anchors)} sets"
+    if len(way.anchors) == 1:
+        said = f"the anchor took {shown[0]} in the only set"
     if way.over_probed is None:
         return said
     return f"{said}; the median network takes {way.over_probed:.1f} times what probes predict"
