@@ -63,11 +63,16 @@ class Case:
     calibration: str | None = None  # path of a folder of images, for int8
     crops: int | None = None  # of the images to judge on; for task=agreement
     prepared: str | None = None  # folder of what the runtime made of it; records leave it out
+    input_channels: int = 3
+    turn: str = ""  # cases of one turn are measured in turn; one turn after the other
+    axes: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what an experiment varies, for its judge
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
-        """(N, 3, H, W)"""
-        return (self.batch_size, 3, self.resolution, self.resolution)
+        """(N, C, H, W)"""
+        return (self.batch_size, self.input_channels, self.resolution, self.resolution)
 
     @property
     def device_name(self) -> str:

@@ -52,6 +52,7 @@ class ProfilerSettings:
     operators: bool = False
     roofs: bool = False
     graph: bool = False
+    kernels: bool = False  # which kernel executes each convolution
     accuracy: bool = False  # task=accuracy's, never beside others
     agreement: bool = False  # task=agreement's, likewise
 

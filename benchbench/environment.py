@@ -134,7 +134,7 @@ def _machine() -> dict[str, Any]:
     return {
         "cpu": cpu_name(),
         "architecture": platform.machine(),
-        "cpu_flags": _cpu_flags(),
+        "cpu_flags": cpu_flags(),
         "logical_cores": psutil.cpu_count(logical=True),
         "physical_cores": psutil.cpu_count(logical=False),
         "affinity": cores(),
@@ -162,7 +162,8 @@ def _turbo(cores: Path = Path("/sys/devices/system/cpu")) -> str | None:
     return next(filter(None, told), None)
 
 
-def _cpu_flags() -> list[str]:
+def cpu_flags() -> list[str]:
+    """What the processor can do that decides which kernels run."""
     return sorted(flag for flag in _all_cpu_flags() if flag.startswith(CPU_FLAG_PREFIXES))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from benchbench.lock import machine_lock
 from benchbench.measurements import Layer, Measurement, absent, joined
 from benchbench.networks import build, total_stride
 from benchbench.provenance import check_weights
+from benchbench.roofline import ROOF_METRICS
 from benchbench.runtimes.graph import NO_GRAPH
 from benchbench.runtimes.running import needs_preparation
 from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Work, run
@@ -29,7 +30,8 @@ REPLICATED = (("latency", "device_time"), ("memory",), ("energy",))  # as often 
 ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken once for each precision
 NOT_IN_RUNTIME = {"fvcore", "roofs"}  # of the network itself, and of the machine
 GRAPH = ("graph",)  # of runtimes that have one to read
-ONCE = (("fvcore",), ("operators",), ("accuracy",), ("agreement",), ROOFS, GRAPH)
+KERNELS = ("kernels",)
+ONCE = (("fvcore",), ("operators",), ("accuracy",), ("agreement",), GRAPH, KERNELS)
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Measured:
     layers: tuple[Layer, ...] = ()
     interrupted: bool = False
     unfinished: str | None = None  # what is still to come, while it is
+    roofs: dict[str, Measurement] = field(default_factory=dict)  # its own, or another case's
 
     def receive(self, result: Measurement | dict[str, Any]) -> None:
         """Take what a worker sends: a measurement, or torch's part of the environment."""
@@ -54,7 +57,18 @@ class Measured:
                 break
         else:
             self.measurements.append(result)
+        if result.metric in ROOF_METRICS:
+            self.roofs[result.metric] = result
         self._derive()
+
+    def predict(self, roofs: Mapping[str, Measurement]) -> None:
+        """Say what these roofs let one expect, unless that was said already."""
+        from benchbench.prediction import prediction
+
+        by_name = {measurement.metric: measurement for measurement in self.measurements}
+        found = prediction(self.case, by_name, roofs)
+        if found is not None and found.metric not in by_name:
+            self.measurements.append(found)
 
     def _derive(self) -> None:
         """How many times longer than its kernels alone a call takes, process by process."""
@@ -131,10 +145,24 @@ def _prepared(
             folder = Path(parent) / str(index)
             folder.mkdir()
             folders.append(str(folder))
-            case = replace(fed_one_tensor(measured.case), prepared=str(folder))
-            work = Work((case,), PREPARING, budget)
-            _do(work, [index], found, progress)
+        for indices in _made_together(found, folders):
+            cases = tuple(
+                replace(fed_one_tensor(found[index].case), prepared=folders[index])
+                for index in indices
+            )
+            _do(Work(cases, PREPARING, budget), indices, found, progress)
         yield folders
+
+
+def _made_together(
+    found: Sequence[Measured], folders: Sequence[str | None]
+) -> Iterator[Sequence[int]]:
+    """A process for each network, but one for all the small ones of an experiment."""
+    indices = [index for index, folder in enumerate(folders) if folder is not None]
+    in_turns = [index for index in indices if found[index].case.turn]
+    if in_turns:
+        yield in_turns
+    yield from ([index] for index in indices if not found[index].case.turn)
 
 
 def _in_folders(
@@ -167,6 +195,11 @@ def _carry_out(
     for done, (work, indices) in enumerate(plan, start=1):
         if work.profilers != ROOFS or not _lent(found[indices[0]], lend):
             _do(work, indices, found, _scaled(progress, work, budget))
+        if work.profilers == ROOFS:
+            first = found[indices[0]]
+            for measured in found:
+                if measured.case.precision == first.case.precision:
+                    measured.predict(first.roofs)
         for measured in found:
             measured.unfinished = f"{done} of {len(plan)} processes" if done < len(plan) else None
         kept(found)
@@ -213,7 +246,7 @@ def _plan(
     everyone = tuple(range(len(cases)))
     count = 0
     for number in range(budget.processes):
-        for group in REPLICATED + (ONCE if number == 0 else ()):
+        for group in _groups(number, experiment=bool(cases[0].turn)):
             names = tuple(name for name in group if getattr(profilers, name))
             for indices in _shares(names, cases):
                 if names and _has_it(names, cases[indices[0]]):
@@ -224,6 +257,17 @@ def _plan(
         yield Work(tuple(cases), (), budget), everyone  # only to ask the device for its name
 
 
+def _groups(number: int, *, experiment: bool) -> Sequence[Sequence[str]]:
+    """What the process of this number does, in order.
+
+    In an experiment the roofs come first: what they let one expect is written down before anything
+    is timed. Elsewhere the machine is known by the first process, and its roofs may be too.
+    """
+    if number:
+        return REPLICATED
+    return (ROOFS, *REPLICATED, *ONCE) if experiment else (*REPLICATED, *ONCE, ROOFS)
+
+
 def _has_it(names: Sequence[str], case: Case) -> bool:
     """Whether there is anything to find, so that a process is worth its start."""
     return names != GRAPH or case.runtime not in NO_GRAPH
@@ -231,7 +275,7 @@ def _has_it(names: Sequence[str], case: Case) -> bool:
 
 def _shares(names: Sequence[str], cases: Sequence[Case]) -> list[tuple[int, ...]]:
     """Which cases share a process: all that take turns, none that do not."""
-    if set(names) & set(INTERLEAVED):
+    if set(names) & set(INTERLEAVED) or (names == KERNELS and cases[0].turn):
         return [tuple(range(len(cases)))]
     if names == ROOFS:
         precisions = [case.precision for case in cases]

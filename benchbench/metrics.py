@@ -22,6 +22,7 @@ class Metric(NamedTuple):
 METRICS: dict[str, Metric] = {
     "params": Metric("parameters", ""),
     "multiply_adds": Metric("multiply-adds", ""),
+    "multiply_adds_padded": Metric("multiply-adds, padded", "", portable=False),
     "flops_fvcore": Metric("FLOPs by fvcore", ""),
     "activations": Metric("activations", ""),
     "launches": Metric("launches, eager", ""),
@@ -29,11 +30,13 @@ METRICS: dict[str, Metric] = {
     "memory_access_ops": Metric("memory access, ops", "B"),
     "memory_access_fused": Metric("memory access, fused", "B"),
     "graph_nodes": Metric("nodes of the runtime's graph", "", portable=False),
+    "executed_kernels": Metric("kernels of convolutions", "", portable=False),
     "memory_access_graph": Metric("memory access, runtime's graph", "B", portable=False),
     "peak_memory": Metric("peak memory", "B", exact=False),
     "peak_memory_kernel": Metric("peak memory, kernel's mark", "B", exact=False),
     "peak_memory_reserved": Metric("peak memory, reserved", "B", exact=False),
     "latency": Metric("latency", "s", exact=False),
+    "predicted_latency": Metric("latency predicted by probes", "s", exact=False),
     "forward_time": Metric("forward with loss", "s", exact=False),
     "backward_time": Metric("backward", "s", exact=False),
     "optimiser_step_time": Metric("optimiser step", "s", exact=False),
@@ -83,6 +86,7 @@ METRICS: dict[str, Metric] = {
 # Which of them grow with the batch, so that a table shows them per image too.
 PER_IMAGE = (
     "multiply_adds",
+    "multiply_adds_padded",
     "flops_fvcore",
     "activations",
     "memory_access_paper",

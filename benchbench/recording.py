@@ -13,6 +13,7 @@ from benchbench.cases import Case
 from benchbench.config import ProfilerSettings, Settings, plain
 from benchbench.errors import UserError
 from benchbench.jobs import Job
+from benchbench.roofline import ROOF_METRICS
 
 if TYPE_CHECKING:
     from benchbench.measure import Measured
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from benchbench.worker import Progress
 
 # Roofs are of a machine, and of how it computes.
-ROOF_METRICS = ("peak_multiply_adds", "peak_bandwidth", "launch_cost")
 ROOF_CONDITIONS = ("device", "device_index", "precision", "threads")
 NEWEST = 20  # records to look for them in
 

@@ -47,9 +47,11 @@ def test_a_photograph_from_end_to_end(shell: Shell) -> None:
     assert document["input"] == "it's a cat (1).png"
     metrics = document["metrics"]
     assert list(metrics) == [
-        *("params", "multiply_adds", "flops_fvcore", "activations", "launches"),
+        *("params", "multiply_adds", "multiply_adds_padded", "flops_fvcore"),
+        *("activations", "launches"),
         *("memory_access_paper", "memory_access_ops", "memory_access_fused"),
-        *("peak_memory", "peak_memory_kernel", "latency", "build_time", "cold_start"),
+        *("peak_memory", "peak_memory_kernel", "latency", "predicted_latency"),
+        *("build_time", "cold_start"),
         *("peak_multiply_adds", "peak_bandwidth", "launch_cost"),
     ]
     latency = metrics["latency"]
@@ -298,7 +300,7 @@ def test_rank_selftest_and_compare_from_the_shell(shell: Shell) -> None:
     itself = shell("task=compare", "baseline=both", "candidate=both", "output=json")
     assert itself.code in (0, 3)  # a spread so wide may be no evidence
     exact = [row for row in itself.document["rows"] if row["verdict"] in ("same", "changed")]
-    assert len(exact) == 2 * 7
+    assert len(exact) == 2 * 8
     assert {row["verdict"] for row in exact} == {"same"}
     tested = shell("task=selftest", "output=json", "resolution=64", *brief)
     assert tested.code == 0, tested.err

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = (
     (
         *("benchbench", "benchbench.errors", "benchbench.folders", "benchbench.metrics"),
-        *("benchbench.measurements", "benchbench.statistics"),
+        *("benchbench.measurements", "benchbench.statistics", "benchbench.roofline"),
     ),
     ("benchbench.config", "benchbench.support"),
     ("benchbench.cases",),
@@ -25,7 +25,12 @@ STAGES = (
         *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
         *("benchbench.cgroup", "benchbench.sentinels", "benchbench.sensors", "benchbench.lock"),
-        *("benchbench.worker", "benchbench.provenance", "benchbench.measure"),
+        *(
+            "benchbench.worker",
+            "benchbench.provenance",
+            "benchbench.measure",
+            "benchbench.prediction",
+        ),
     ),
     ("benchbench.checks", "benchbench.quality"),
     ("benchbench.records",),

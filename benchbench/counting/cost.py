@@ -12,6 +12,7 @@ from torch import nn
 
 from benchbench.counting.formulas import Convolution
 from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
+from benchbench.counting.padding import padded_multiply_adds
 from benchbench.counting.walk import Executed, Walk
 from benchbench.measurements import Layer, Measurement, exact
 from benchbench.metrics import METRICS
@@ -31,12 +32,18 @@ class _Charged(NamedTuple):
 
     op: Executed
     fused: int
+    ops: int
+    padded: int
 
 
-def cost(network: nn.Module, walked: Walk) -> Cost:
-    """The counts of `network` as it was walked: batch and element size included."""
+def cost(network: nn.Module, walked: Walk, block: int = 1) -> Cost:
+    """The counts of `network` as it was walked: batch and element size included.
+
+    `block`: how many channels the device computes on at once.
+    """
     charged = [
-        _Charged(op, fused) for op, fused in zip(walked.executed, fused_bytes(walked), strict=True)
+        _Charged(op, fused, executed_bytes(op), padded_multiply_adds(op, block))
+        for op, fused in zip(walked.executed, fused_bytes(walked), strict=True)
     ]
     params_by_layer = _own_params(network)
     layers = tuple(_layers(charged, params_by_layer))
@@ -46,11 +53,20 @@ def cost(network: nn.Module, walked: Walk) -> Cost:
         measurements=(
             exact("params", sum(params_by_layer.values())),
             exact("multiply_adds", totals["multiply_adds"], operators=_by_operator(walked)),
+            exact("multiply_adds_padded", sum(c.padded for c in charged), vector_block=block),
             exact("launches", totals["launches"], dispatched=walked.dispatched),
             exact("activations", totals["activations"]),
             exact("memory_access_paper", totals["memory_access_paper"]),
-            exact("memory_access_ops", totals["memory_access_ops"]),
-            exact("memory_access_fused", totals["memory_access_fused"], kernels=_kernels(charged)),
+            exact(
+                "memory_access_ops",
+                totals["memory_access_ops"],
+                kernels=[_kernel(c, c.ops) for c in charged],
+            ),
+            exact(
+                "memory_access_fused",
+                totals["memory_access_fused"],
+                kernels=[_kernel(c, c.fused) for c in charged if c.op.multiply_adds or c.fused],
+            ),
         ),
         layers=layers,
     )
@@ -72,7 +88,8 @@ def with_elements_of(size: int, walked_size: int, found: Cost) -> Cost:
         details = dict(item.details)
         if "kernels" in details:
             details["kernels"] = [
-                [layer, work, bytes_of(moved)] for layer, work, moved in details["kernels"]
+                [layer, work, bytes_of(moved), padded]
+                for layer, work, moved, padded in details["kernels"]
             ]
         return exact(item.metric, bytes_of(int(item.flat[0])), **details)
 
@@ -97,14 +114,12 @@ _SUMMED = tuple(
 )
 
 
-def _kernels(charged: list[_Charged]) -> list[list[str | int]]:
-    """Layer, multiply-adds and bytes of every ideally fused kernel, in order of execution.
+def _kernel(charged: _Charged, moved: int) -> list[str | int]:
+    """Layer, multiply-adds, bytes and padded multiply-adds of what an operator starts.
 
     Only what starts a kernel has multiply-adds, so its first operator's are all of them.
     """
-    return [
-        [c.op.layer, c.op.multiply_adds, c.fused] for c in charged if c.op.multiply_adds or c.fused
-    ]
+    return [charged.op.layer, charged.op.multiply_adds, moved, charged.padded]
 
 
 def _layers(charged: list[_Charged], params: dict[str, int]) -> Iterator[Layer]:
@@ -133,7 +148,7 @@ def _layer(name: str, charged: list[_Charged], params: int) -> Layer:
         activations=sum(op.result.numel() for op in ops if op.convolution is not None),
         launches=len(ops),
         memory_access_paper=sum(paper_bytes(op) for op in ops),
-        memory_access_ops=sum(executed_bytes(op) for op in ops),
+        memory_access_ops=sum(c.ops for c in charged),
         memory_access_fused=sum(c.fused for c in charged),
     )
 

@@ -1,9 +1,4 @@
-"""The physical limit: what a network takes at least, at the roofs this device was measured at.
-
-The bound is a sum over ideally fused kernels of max(multiply-adds / peak, bytes / bandwidth):
-kernels run one after another, each either computes or waits for memory, and nothing is spent on
-starting them. It holds where kernels multiply as often as counted, which Winograd's do not.
-"""
+"""The physical limit of a record: its counts under the roofs that were measured with it."""
 
 from __future__ import annotations
 
@@ -12,34 +7,7 @@ from typing import NamedTuple
 
 from benchbench.measurements import Measurement
 from benchbench.records import Record
-
-
-class Roofs(NamedTuple):
-    """What a device reaches at most, in one element type, with so many threads."""
-
-    peak_multiply_adds: float  # per second
-    peak_bandwidth: float  # bytes read and written, per second
-
-
-class Kernel(NamedTuple):
-    """An ideally fused kernel; it belongs to the layer that starts it."""
-
-    layer: str
-    multiply_adds: int
-    bytes: int
-
-
-class Bound(NamedTuple):
-    """Seconds at least; `compute_seconds` and `memory_seconds` if that alone took time.
-
-    `seconds` is at least the larger of the two and at most their sum.
-    """
-
-    seconds: float
-    compute_seconds: float
-    memory_seconds: float
-    kernels: int
-    compute_bound: int  # kernels that computing holds up, and not memory
+from benchbench.roofline import Bound, Kernel, Roofs, lower_bound
 
 
 class AgainstBound(NamedTuple):
@@ -50,21 +18,6 @@ class AgainstBound(NamedTuple):
     latency: float
     ratio: float  # latency over bound
     launch_seconds: float | None  # eager launches, each as long as an empty operator
-
-
-def lower_bound(kernels: Iterable[Kernel], roofs: Roofs) -> Bound:
-    """What these kernels take at least, one after another."""
-    pairs = [
-        (kernel.multiply_adds / roofs.peak_multiply_adds, kernel.bytes / roofs.peak_bandwidth)
-        for kernel in kernels
-    ]
-    return Bound(
-        seconds=sum(max(pair) for pair in pairs),
-        compute_seconds=sum(compute for compute, _ in pairs),
-        memory_seconds=sum(memory for _, memory in pairs),
-        kernels=len(pairs),
-        compute_bound=sum(compute > memory for compute, memory in pairs),
-    )
 
 
 def layer_bounds(kernels: Iterable[Kernel], roofs: Roofs) -> dict[str, Bound]:

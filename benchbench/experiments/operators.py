@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchbench.experiments.bound import Bound, kernels_of, layer_bounds, roofs_of
+from benchbench.experiments.bound import kernels_of, layer_bounds, roofs_of
 from benchbench.measurements import Layer
 from benchbench.records import Record
+from benchbench.roofline import Bound
 
 Row = Mapping[str, Any]  # as `operator_time` has them: layer, operator, kernel, calls, seconds
 

@@ -10,7 +10,9 @@ import torch
 
 from benchbench.cases import Case
 from benchbench.counting.cost import Cost, cost, with_elements_of
+from benchbench.counting.padding import vector_block
 from benchbench.counting.walk import walk
+from benchbench.environment import cpu_flags
 from benchbench.errors import UserError, first_line, is_out_of_memory
 from benchbench.networks import build, total_stride
 from benchbench.runtimes.formats import dtype, memory_format, place
@@ -34,7 +36,8 @@ def complexity(case: Case) -> Cost:
                 device="meta",
                 memory_format=memory_format(case),
             )
-            found = cost(network, walk(network, images))
+            block = vector_block(case.device, case.precision, cpu_flags())
+            found = cost(network, walk(network, images), block)
             if case.precision != "int8":
                 return found
             return with_elements_of(1, dtype(case).itemsize, found)

@@ -107,7 +107,28 @@ def latency(
 
     Yields measurements with the index of their case: of a single case also the time to build it
     and its first call. `number` is that of the process; orders and places follow from it.
+    Cases of one `turn` take turns, and one turn comes after the other.
     """
+    turns = dict.fromkeys(case.turn for case in cases)
+    for done, turn in enumerate(turns):
+        if done and not beat(done / len(turns)):
+            return
+        indices = [index for index, case in enumerate(cases) if case.turn == turn]
+        found = _latency(
+            [cases[index] for index in indices], budget, _part(beat, done, len(turns)), number
+        )
+        yield from ((indices[place], measurement) for place, measurement in found)
+
+
+def _part(beat: Beat, done: int, parts: int) -> Beat:
+    """The beat of one of several parts of equal length."""
+    return lambda fraction: beat((done + fraction) / parts)
+
+
+def _latency(
+    cases: Sequence[Case], budget: BudgetSettings, beat: Beat, number: int
+) -> Iterator[tuple[int, Measurement]]:
+    """The same for cases that all take turns with each other."""
     prepared: Prepared | None = None
     if len(cases) == 1:
         prepared, found = _cold_start(cases[0])

@@ -129,6 +129,36 @@ def occurrences(
                 yield Occurrence(layer, _short(event.name), kernel, seconds)
 
 
+class ConvolutionKernel(NamedTuple):
+    """What one convolution of a network ran; a grouped one may run its kernel once a group."""
+
+    layer: str
+    kernel: str
+    calls: int
+
+
+def convolutions(
+    events: Iterable[FunctionEvent], *, on_device: bool, layer: str = ""
+) -> Iterator[ConvolutionKernel]:
+    """The convolutions that a network's code calls, in order, with what does the work."""
+    for event in events:
+        if event.name.startswith(LAYER):
+            name = event.name.removeprefix(LAYER)
+            yield from convolutions(event.cpu_children, on_device=on_device, layer=name)
+        elif "conv" in event.name and "::" in event.name:
+            times = _device_times(event) if on_device else _own_times(event)
+            if times:
+                kernel = max(times, key=lambda name: times[name])
+                calls = 1 if on_device else _calls(event, kernel)
+                yield ConvolutionKernel(layer, kernel, calls)
+        else:
+            yield from convolutions(event.cpu_children, on_device=on_device, layer=layer)
+
+
+def _calls(event: FunctionEvent, kernel: str) -> int:
+    return sum(_short(inner.name) == kernel for inner in _subtree(event))
+
+
 def _device_times(event: FunctionEvent) -> dict[str, float]:
     """Seconds of the kernels that an operator and those inside it start, by name."""
     times: Counter[str] = Counter()

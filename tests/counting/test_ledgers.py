@@ -307,6 +307,7 @@ def test_kernels_of_mbconv_one_by_one() -> None:
         ("squeeze_excite", 0, (e * p + e) + e * p),
         ("project.conv", e * c * p, (e * p + e * c + 4 * c + c * p) + c * p),
     ]
+    kernels = [row[:3] for row in kernels]  # the fourth is padded for this machine
     assert kernels == [[layer, work, BYTES * elements] for layer, work, elements in expected]
     assert sum(work for _, work, _ in kernels) == by_metric["multiply_adds"].value
     assert sum(traffic for _, _, traffic in kernels) == by_metric["memory_access_fused"].value
@@ -320,6 +321,9 @@ def test_int8_is_one_byte_an_element(case: Callable[..., Case]) -> None:
     fp32 = complexity(case(runtime="onnxruntime"))
     int8 = complexity(case(runtime="onnxruntime", precision="int8"))
     for one, quarter in zip(fp32.measurements, int8.measurements, strict=True):
+        if one.metric == "multiply_adds_padded":  # a vector holds four times as many
+            assert quarter.details["vector_block"] == 4 * one.details["vector_block"]
+            continue
         share = 4 if one.metric.startswith("memory_access") else 1
         assert quarter.value == one.flat[0] / share
     kernels = [found.measurements[-1].details["kernels"] for found in (fp32, int8)]

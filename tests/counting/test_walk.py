@@ -75,9 +75,10 @@ def test_half_precision_halves_the_ledgers() -> None:
 def test_layers_add_up_to_the_totals() -> None:
     counted = complexity(variant("shufflenet_v1_g3_x1_0"))
     for measurement in counted.measurements:
-        assert (
-            sum(getattr(layer, measurement.metric) for layer in counted.layers) == measurement.value
-        )
+        if measurement.metric == "multiply_adds_padded":  # a network's, on one device
+            continue
+        total = sum(getattr(layer, measurement.metric) for layer in counted.layers)
+        assert total == measurement.value
 
 
 class Dispatched(TorchDispatchMode):

@@ -10,17 +10,11 @@ import pytest
 from made import record
 
 from benchbench.cases import Case
-from benchbench.experiments.bound import (
-    Kernel,
-    Roofs,
-    bound_of,
-    kernels_of,
-    layer_bounds,
-    lower_bound,
-)
+from benchbench.experiments.bound import bound_of, kernels_of, layer_bounds
 from benchbench.measure import Measured
 from benchbench.measurements import Measurement, absent, exact
 from benchbench.records import Record
+from benchbench.roofline import Kernel, Roofs, lower_bound
 
 ROOFS = Roofs(peak_multiply_adds=1000.0, peak_bandwidth=100.0)
 # 500 multiply-adds take 0.5 s and 20 bytes 0.2 s; then 0.1 s and 0.4 s; then memory alone, 0.05 s.
