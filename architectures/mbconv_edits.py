@@ -16,7 +16,8 @@ from architectures.mbconv_table import CHANNEL_ATTENTION, FUSED, SHUFFLE, Block,
 
 LATE = 16  # input pixels per pixel of the map: a late stage's, as MBConv's in EfficientNetV2
 DIFFERENT_BLOCK = "a layer less in every block: a different block"
-MAY_SHRINK = "not accuracy-matched where it makes the network narrower"
+NARROWER = "not accuracy-matched: a narrower network"
+SERIAL = "eager PyTorch on a CPU runs the groups one after another"
 
 
 class Edit(NamedTuple):
@@ -124,8 +125,8 @@ EDITS: dict[str, Edit] = {
     "expansion_3": Edit(partial(_expansion, most=3), "expansion at most 3"),
     "expansion_2": Edit(partial(_expansion, most=2), "expansion at most 2"),
     "expansion_1": Edit(partial(_expansion, most=1), "no expansion", DIFFERENT_BLOCK),
-    "grouped_2": Edit(partial(_grouped, groups=2), "pointwise convolutions in 2 groups"),
-    "grouped_4": Edit(partial(_grouped, groups=4), "pointwise convolutions in 4 groups"),
+    "grouped_2": Edit(partial(_grouped, groups=2), "pointwise convolutions in 2 groups", SERIAL),
+    "grouped_4": Edit(partial(_grouped, groups=4), "pointwise convolutions in 4 groups", SERIAL),
     "dw5_as_3x3_series": Edit(
         partial(_dw5, depthwise="series"), "5x5 depthwise as two 3x3, one after the other"
     ),
@@ -137,10 +138,10 @@ EDITS: dict[str, Edit] = {
     "dw3": Edit(_dw3, "3x3 depthwise everywhere", "sees 3x3 pixels where 5x5 were"),
     "no_residual": Edit(_no_residual, "no shortcut"),
     "fused_early": Edit(
-        partial(_fused, late=False), "Fused-MBConv in early stages (arXiv:2104.00298)", MAY_SHRINK
+        partial(_fused, late=False), "Fused-MBConv in early stages (arXiv:2104.00298)", NARROWER
     ),
     "fused_late": Edit(
-        partial(_fused, late=True), "Fused-MBConv in late stages (arXiv:2104.00298)", MAY_SHRINK
+        partial(_fused, late=True), "Fused-MBConv in late stages (arXiv:2104.00298)", NARROWER
     ),
     "aligned_16": Edit(partial(_aligned, divisor=16), "channels in multiples of 16"),
     "patchify": Edit(_patchify, "stem of 2x2 patches that do not overlap"),
