@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple
 
 from benchbench.cases import Case
@@ -11,7 +12,9 @@ from benchbench.errors import UserError
 
 LEAST_MOVED = 0.01  # of the multiply-adds: an edit that moves fewer is left alone
 # What a step of each compensator is; resolution goes by pixels.
-STEPS = {"width": 2000, "depth": 100}
+STEPS = {"width": 1000, "depth": 100}
+# How the work grows with each, about: where to look first.
+GROWTH = {"width": 2.0, "depth": 1.0, "resolution": 2.0}
 LARGEST = 16  # times as wide, deep or large, beyond which no factor is looked for
 
 
@@ -32,11 +35,14 @@ def multiply_adds(case: Case) -> int:
     return complexity(case).multiply_adds
 
 
-def compensated(case: Case, target: int, by: str = "width") -> Compensated:
+def compensated(
+    case: Case, target: int, by: str = "width", known: Mapping[float, float] | None = None
+) -> Compensated:
     """The case of an edited network, scaled so that its multiply-adds come next to `target`.
 
     One that is within 1 % of it stays as it is. `width` and `depth` are arguments of
-    `architectures.edited_mbconv.EditedMBConv`, `resolution` is the input's.
+    `architectures.edited_mbconv.EditedMBConv`, `resolution` is the input's. `known` are factors
+    by what was moved, of networks like this one: the search begins at the most similar one's.
 
     Raises:
         UserError: no factor up to 16 either way brings it there.
@@ -53,35 +59,40 @@ def compensated(case: Case, target: int, by: str = "width") -> Compensated:
         arguments: dict[str, Any] = {**case.arguments, by: steps / step}
         return replace(case, arguments=arguments)
 
-    known = {step: before}
-
+    @cache
     def count(steps: int) -> int:
-        if steps not in known:
-            known[steps] = multiply_adds(scaled(steps))
-        return known[steps]
+        return multiply_adds(scaled(steps))
 
+    guess = (target / before) ** (1 / GROWTH[by])
+    if known:
+        guess = known[min(known, key=lambda other: abs(other - moved))]
+    limits = (max(1, step // LARGEST), LARGEST * step)
     try:
-        best = closest(count, target, step)
+        best = closest(count, target, round(guess * step), limits)
     except ValueError as error:
         raise UserError(f"{case.name}: {by} cannot make up for the edit: {error}") from error
     return Compensated(scaled(best), by, best / step, moved, count(best) / target - 1)
 
 
-def closest(count: Callable[[int], int], target: int, start: int) -> int:
-    """Where a count that grows with a whole number comes next to `target`, by bisection.
+def closest(count: Callable[[int], int], target: int, guess: int, limits: tuple[int, int]) -> int:
+    """Where a count that grows with a whole number comes next to `target`.
+
+    By bisection, between two steps that are found in strides which double from the guess on.
 
     Raises:
-        ValueError: it does not reach it within 16 times `start` either way.
+        ValueError: it does not reach it within the limits.
     """
-    low = high = start
+    least, most = limits
+    low = high = min(max(guess, least), most)
+    stride = 1
     while count(high) < target:
-        low, high = high, 2 * high
-        if high > LARGEST * start:
-            raise ValueError(f"{count(low):,} at {low / start:g} times, and {target:,} are wanted")
+        if high == most:
+            raise ValueError(f"{count(high):,} multiply-adds at most, and {target:,} are wanted")
+        low, high, stride = high, min(high + stride, most), 2 * stride
     while count(low) > target:
-        low, high = low // 2, low
-        if low < max(1, start // LARGEST):
-            raise ValueError(f"{count(high):,} at {high / start:g} times, {target:,} are wanted")
+        if low == least:
+            raise ValueError(f"{count(low):,} multiply-adds at least, and {target:,} are wanted")
+        low, high, stride = max(low - stride, least), low, 2 * stride
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if count(middle) < target else (low, middle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from math import log
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from architectures.initialise import calibrate
 from architectures.mbconv_edits import EDITS, applicable, edited
 from architectures.mbconv_table import FAMILIES, family_network, scaled, table_of
 from benchbench.counting.cost import Cost, cost
-from benchbench.counting.walk import walk
+from benchbench.counting.walk import Walk, walk
 
 BASES: list[tuple[str, dict[str, Any]]] = [
     ("efficientnet", {}),
@@ -55,6 +56,11 @@ def on_meta(base: str, options: Mapping[str, Any] | None = None, **arguments: An
         return EditedMBConv(base=base, options=options, **arguments).eval()
 
 
+def executed(walked: Walk) -> list[tuple[str, torch.Size, torch.Size]]:
+    """Every operator, with the shapes of what it makes and of its last operand."""
+    return [(op.operator, op.result.shape, op.operands[-1].shape) for op in walked.executed]
+
+
 def totals(found: Cost) -> dict[str, Any]:
     return {item.metric: item.value for item in found.measurements}
 
@@ -91,7 +97,7 @@ def test_rates_of_drop_connect_are_the_familys_own() -> None:
 
 
 @pytest.mark.parametrize("name", EDITS)
-@pytest.mark.parametrize(("base", "options"), [b for b in BASES if "depth" not in b[1]])
+@pytest.mark.parametrize(("base", "options"), [b for b in BASES if "width" not in b[1]])
 def test_every_edit_builds_and_runs_or_is_refused(
     base: str, options: dict[str, Any], name: str
 ) -> None:
@@ -103,16 +109,13 @@ def test_every_edit_builds_and_runs_or_is_refused(
         assert "\n" not in str(told.value)
         assert "expansion_1" in str(told.value)
         return
-    network, own = on_meta(base, options, edits=[name]), family_network(base, options).eval()
-    assert totals(counted(network, 64)) != totals(counted(own, 64))
+    own = table_of(family_network(base, options))
     wider = on_meta(base, options, edits=[name], width=1.25)
-    outputs = walk(wider, torch.empty(2, 3, 64, 64, device="meta")).outputs
-    assert [tuple(output.shape) for output in outputs] == [(2, 1000)]
-    heads = [
-        [tuple(p.shape) for p in each.get_submodule("classifier").parameters()]
-        for each in (wider, own)
-    ]
-    assert heads[0] == heads[1]
+    walked = walk(wider, torch.empty(2, 3, 64, 64, device="meta"))
+    assert [tuple(output.shape) for output in walked.outputs] == [(2, 1000)]
+    assert wider.get_submodule("head.conv").weight.shape[0] == own.head_channels  # type: ignore[union-attr,index]
+    unedited = walk(on_meta(base, options, width=1.25), torch.empty(2, 3, 64, 64, device="meta"))
+    assert executed(walked) != executed(unedited)
 
 
 def maps(network: nn.Module) -> list[int]:
@@ -315,7 +318,10 @@ def test_widths_are_multiples_and_ratios_stay(width: float) -> None:
         for block, before in zip(table.blocks, own.blocks, strict=True):
             assert block.channels % divisor == block.expanded % divisor == 0
             assert block.expanded * before.in_channels == before.expanded * block.in_channels
-            assert abs(block.channels - width * before.channels) <= divisor / 2
+            wanted = log(width * before.channels)
+            multiples = range(divisor, 1000, divisor)
+            nearest = min(multiples, key=lambda multiple: abs(log(multiple) - wanted))
+            assert block.channels == nearest
         assert table.head_channels == 1280
         assert all(a.channels == b.in_channels for a, b in pairwise(table.blocks))
 

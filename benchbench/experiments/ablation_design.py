@@ -69,9 +69,12 @@ def _variants(case: Case, design: str) -> Iterator[Variant]:
     shared = {"design": design, "network": case.name, "factors": factors}
     yield _variant(unedited, BASE, shared, role=BASE)
     yield _variant(unedited, "base again", shared, role=AGAIN)
+    known: dict[float, float] = {}
     for edits, by in _edits(design, allowed, factors):
         own = replace(base, arguments={**base.arguments, "edits": edits})
-        found = compensated(own, target, by)
+        # Half of a factorial's edits change no count: the factor without them is theirs as well.
+        found = compensated(own, target, by, known if design == FACTORIAL else None)
+        known |= {found.moved: found.factor} if found.compensator == by else {}
         label = " + ".join(edits) + ("" if by == "width" else f", by {by}")
         yield _variant(
             found,

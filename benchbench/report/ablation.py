@@ -28,6 +28,7 @@ from benchbench.report.rank import ends
 from benchbench.report.tables import describe, plain_table
 from benchbench.statistics.factorial import Effect
 
+NOTABLE_MISS = 0.01  # of the base's multiply-adds
 HIGHER_SHOWN = 3  # interactions of three factors and more, where they matter
 HELD = (
     "held: input, strides, number of blocks, head and classifier, and how weights are calibrated; "
@@ -124,6 +125,14 @@ def _remarks(way: Way) -> Iterator[str]:
         ratio = f"base again / base {way.again.ratio:.4f}" + (f" ({interval})" if interval else "")
         limit = f"{within} {100 * AGAIN_LIMIT:g} %"
         yield f"{ratio}, {limit}; here a difference counts from {100 * way.theta:.1f} % on"
+    if way.rows:
+        worst = max(way.rows, key=lambda row: abs(row.record.case.axes["miss"]))
+        miss = worst.record.case.axes["miss"]
+        if abs(miss) > NOTABLE_MISS:
+            yield (
+                f"the compensator misses by up to {100 * miss:+.1f} % ({worst.label}): where "
+                "latency does not grow with work, / base says more than per multiply-add"
+            )
     found = score(way)
     if found is not None:
         yield (
