@@ -21,13 +21,21 @@ ONLY_READ_BY = {
     "labels": ("accuracy",),
     "crops": ("agreement",),
     "models": ("rank",),
-    "runtimes": ("rank", "ablation"),
-    "precisions": ("rank",),
-    "records": ("rank", "ablation"),
+    "runtimes": ("rank", "guidelines", "ablation"),
+    "precisions": ("rank", "guidelines"),
+    "records": ("rank", "guidelines", "ablation"),
+    "guideline": ("guidelines",),
+    "ladders": ("guidelines",),
     "ablation": ("ablation",),
     "baseline": ("compare",),
     "candidate": ("compare",),
     "force": ("compare",),
+}
+# They measure networks of their own choice.
+NO_MODEL = {
+    "rank": "takes models=[...] and not model=",
+    "selftest": "takes no model=: it measures a network of its own",
+    "guidelines": "takes no model=: it measures stacks of its own",
 }
 
 
@@ -106,12 +114,12 @@ def check_choices(settings: Settings) -> None:
 
 def _refuse_what_is_not_read(settings: Settings) -> None:
     defaults = Settings()
+    name = settings.task.name
     for key, tasks in ONLY_READ_BY.items():
         value = getattr(settings, key)
-        if value != getattr(defaults, key) and settings.task.name not in tasks:
+        if value != getattr(defaults, key) and name not in tasks:
             readers = " and ".join(f"task={task}" for task in tasks)
-            raise UserError(f"{key}={value}: only {readers} read{'s' * (len(tasks) == 1)} {key}")
-    if settings.task.name == "rank" and settings.model.get("_target_"):
-        raise UserError("task=rank takes models=[...] and not model=")
-    if settings.task.name == "selftest" and settings.model.get("_target_"):
-        raise UserError("task=selftest takes no model=: it measures a network of its own")
+            verb = "reads" if len(tasks) == 1 else "read"
+            raise UserError(f"{key}={value}: only {readers} {verb} {key}")
+    if name in NO_MODEL and settings.model.get("_target_"):
+        raise UserError(f"task={name} {NO_MODEL[name]}")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Sequence
-from datetime import datetime
+from functools import partial
 from math import expm1, log
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchbench.experiments.ablation import Ablation, Way
 from benchbench.experiments.ablation_design import FACTORIAL
-from benchbench.report.pictures import COLOURS
+from benchbench.report.pictures import COLOURS, write
 from benchbench.report.tables import describe
 from benchbench.statistics.verdicts import Verdict
 
@@ -32,32 +30,10 @@ class Bar(NamedTuple):
 
 
 def save(result: Ablation, runs: Path) -> Path:
-    """Write the picture of an ablation, as PNG and SVG, into a new folder below `runs`."""
-    from matplotlib import rc_context
-
-    created = datetime.fromisoformat(result.ways[0].base.created)
-    name = re.sub(r"[^\w.-]+", "_", f"{result.network}_{result.design}")
-    folder = runs / f"{created:%Y-%m-%d_%H-%M-%S-%f}_{name}"
-    runs.mkdir(parents=True, exist_ok=True)
+    """Write the picture of an ablation into a folder below `runs`."""
     stem = "shapley_values" if result.design == FACTORIAL else "effects"
-    with tempfile.TemporaryDirectory(dir=runs, prefix=".") as scratch:
-        unfinished = Path(scratch) / "pictures"
-        unfinished.mkdir()
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "benchbench"}):
-            figure = draw(result)
-            figure.savefig(unfinished / f"{stem}.png", dpi=150)
-            figure.savefig(unfinished / f"{stem}.svg", metadata={"Date": None})
-        _replace(unfinished, folder)
-    return folder
-
-
-def _replace(unfinished: Path, folder: Path) -> None:
-    """Stored records are judged again and again: the newest pictures stay."""
-    if not folder.exists():
-        unfinished.rename(folder)
-        return
-    for file in unfinished.iterdir():
-        file.replace(folder / file.name)
+    name = f"{result.network}_{result.design}"
+    return write({stem: partial(draw, result)}, runs, name, result.ways[0].base.created)
 
 
 def draw(result: Ablation) -> Figure:

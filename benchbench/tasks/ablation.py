@@ -11,7 +11,7 @@ from benchbench.errors import UserError
 from benchbench.folders import check_writable
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
-from benchbench.tasks.shared import latest_session, plan, threshold
+from benchbench.tasks.shared import named_records, plan, threshold
 
 if TYPE_CHECKING:
     from benchbench.experiments.ablation import Ablation
@@ -25,7 +25,7 @@ def ablation(settings: Settings, job: Job) -> Result:
 
     interrupted = False
     if settings.records is not None:
-        records = latest_session(settings)
+        records = named_records(settings)
     else:
         first, *others = _ways(settings, job)
         designed = cases(first, others, settings.ablation)
