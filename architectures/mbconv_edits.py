@@ -138,10 +138,12 @@ EDITS: dict[str, Edit] = {
     "dw3": Edit(_dw3, "3x3 depthwise everywhere", "sees 3x3 pixels where 5x5 were"),
     "no_residual": Edit(_no_residual, "no shortcut"),
     "fused_early": Edit(
-        partial(_fused, late=False), "Fused-MBConv in early stages (arXiv:2104.00298)", NARROWER
+        partial(_fused, late=False),
+        "Fused-MBConv, 3x3, in early stages (arXiv:2104.00298)",
+        NARROWER,
     ),
     "fused_late": Edit(
-        partial(_fused, late=True), "Fused-MBConv in late stages (arXiv:2104.00298)", NARROWER
+        partial(_fused, late=True), "Fused-MBConv, 3x3, in late stages (arXiv:2104.00298)", NARROWER
     ),
     "aligned_16": Edit(partial(_aligned, divisor=16), "channels in multiples of 16"),
     "patchify": Edit(_patchify, "stem of 2x2 patches that do not overlap"),

@@ -18,6 +18,7 @@ from architectures.blocks import (
     RELU6,
     SWISH,
     Activation,
+    BatchNorm,
     InvertedResidual,
     SameConv2d,
     SqueezeExcite,
@@ -115,23 +116,30 @@ def family_network(base: str, options: Mapping[str, Any], *, depth: float = 1.0)
 
 def table_of(network: nn.Module) -> Table:
     """The rows of a network of one of `FAMILIES`."""
-    parts = dict(network.named_children())
-    stem, head = dict(parts["stem"].named_children()), parts["head"]
-    squeezes = [module for module in network.modules() if isinstance(module, SqueezeExcite)]
+    stem, norm = _convolution(network, "stem.conv"), network.get_submodule("stem.norm")
+    assert isinstance(norm, BatchNorm)
+    assert norm.momentum is not None
     table = Table(
-        stem_channels=stem["conv"].out_channels,  # type: ignore[arg-type]
-        stages=tuple(_stages(parts["stages"], total_stride=2)),
-        head_channels=head.conv.out_channels,  # type: ignore[union-attr,arg-type]
-        activation=_name(stem["act"]),
-        same_padding=isinstance(stem["conv"], SameConv2d),
-        norm_eps=stem["norm"].eps,  # type: ignore[arg-type]
-        norm_momentum=stem["norm"].momentum,  # type: ignore[arg-type]
+        stem_channels=stem.out_channels,
+        stages=tuple(_stages(network.get_submodule("stages"), total_stride=2)),
+        head_channels=_convolution(network, "head.conv").out_channels,
+        activation=_name(network.get_submodule("stem.act")),
+        same_padding=isinstance(stem, SameConv2d),
+        norm_eps=norm.eps,
+        norm_momentum=norm.momentum,
         squeeze_of_expanded=isinstance(network, MobileNetV3),
     )
+    squeezes = [module for module in network.modules() if isinstance(module, SqueezeExcite)]
     if not squeezes:
         return table
     inner, gate = _name(squeezes[0].act), _name(squeezes[0].gate)
     return table._replace(squeeze_activation=inner, gate=gate)
+
+
+def _convolution(module: nn.Module, path: str) -> nn.Conv2d:
+    found = module.get_submodule(path)
+    assert isinstance(found, nn.Conv2d)
+    return found
 
 
 def _stages(stages: nn.Module, total_stride: int) -> Iterator[Stage]:
@@ -145,18 +153,15 @@ def _stages(stages: nn.Module, total_stride: int) -> Iterator[Stage]:
 def _block(block: nn.Module) -> Block:
     assert isinstance(block, InvertedResidual)
     parts = dict(block.named_children())
-    depthwise, project = parts["depthwise"].conv, parts["project"].conv
-    first = parts.get("expand", parts["depthwise"]).conv
-    assert isinstance(depthwise, nn.Conv2d)
-    assert isinstance(project, nn.Conv2d)
-    assert isinstance(first, nn.Conv2d)
+    depthwise = _convolution(block, "depthwise.conv")
+    first = _convolution(block, "expand.conv") if "expand" in parts else depthwise
     return Block(
         in_channels=first.in_channels,
-        channels=project.out_channels,
+        channels=_convolution(block, "project.conv").out_channels,
         expanded=depthwise.out_channels,
         kernel_size=depthwise.kernel_size[0],
         stride=depthwise.stride[0],
-        activation=_name(parts["depthwise"].act),
+        activation=_name(block.get_submodule("depthwise.act")),
         residual=block.residual,
         attention=SQUEEZE_EXCITE if SQUEEZE_EXCITE in parts else "",
         drop_rate=block.drop_rate,
