@@ -30,6 +30,7 @@ STAGES = (
             "benchbench.provenance",
             "benchbench.measure",
             "benchbench.prediction",
+            "benchbench.compensation",
         ),
     ),
     ("benchbench.checks", "benchbench.quality"),
@@ -93,7 +94,10 @@ def test_every_stage_names_what_exists() -> None:
     [
         *("records", "store", "experiments.crosscheck", "report.tables", "worker"),
         *("experiments.bound", "experiments.operators", "report.operators"),
+        *("experiments.ablation", "report.ablation", "report.ablation_document"),
+        "report.ablation_pictures",
         *("experiments.explain", "report.explain", "report.explain_pictures"),
+        *("experiments.scaling", "report.scaling"),
     ],
 )
 def test_judging_and_reporting_need_no_torch(part: str) -> None:
