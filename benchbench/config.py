@@ -23,6 +23,7 @@ WEIGHTS_FORMATS = ("auto", "torchvision", "timm", "official", "lite_pytorch")
 @dataclass
 class TaskSettings:
     name: str = "profile"
+    thresholds: dict[str, float] = field(default_factory=dict)  # what a verdict goes by
 
 
 @dataclass

@@ -36,7 +36,7 @@ RUNTIME_OPTIONS: dict[str, tuple[str, ...]] = {  # which of them a runtime reads
     "openvino": ("opset",),
 }
 OPSETS = range(18, 24)  # of ONNX: what torch's exporter writes as it is asked to
-MEASURING = ("profile", "rank", "accuracy", "agreement", "crosscheck", "selftest")
+MEASURING = ("profile", "rank", "accuracy", "agreement", "crosscheck", "selftest", "audit")
 COMPILERS = ("g++", "clang++", "c++")
 
 

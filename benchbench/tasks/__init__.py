@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchbench.config import Settings
 from benchbench.jobs import Job, Result
+from benchbench.tasks.audit import audit
 from benchbench.tasks.inventory import list_
 from benchbench.tasks.several import compare, rank, selftest
 from benchbench.tasks.single import accuracy, agreement, crosscheck, profile
@@ -18,5 +19,6 @@ TASKS: dict[str, Callable[[Settings, Job], Result]] = {
     "rank": rank,
     "selftest": selftest,
     "compare": compare,
+    "audit": audit,
     "list": list_,
 }

@@ -1,0 +1,427 @@
+"""An audit as tables, document and rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from benchbench.experiments.audit import DEPTHWISE, WORST, Alike, Audit, Score
+from benchbench.experiments.sayings import Claim, Judged, Standing, judge_sayings
+from benchbench.experiments.swaps import TOLERANCE, Swap
+from benchbench.metrics import si
+from benchbench.records import SCHEMA_VERSION
+from benchbench.report.tables import closing_lines, describe, plain_table
+from benchbench.statistics.intervals import Interval
+
+VERDICTS = {True: "VIOLATED", False: "obeyed", None: "not known"}
+FAMILY = "efficientnet"  # where it stands is what this suite is for
+LEDGER = (
+    "G1 and G2 by memory_access_paper, convolutions on maps of one pixel (squeeze-excite's) left\n"
+    "out and depthwise ones reported apart; G3's block is the unit that repeats, and its operations\n"
+    "are convolutions and pools, squeeze-excite's two convolutions included and its mean not; "
+    "G4 by\nmemory_access_fused: kernels that no convolution or linear layer could take in"
+)
+
+
+def audit_tables(audits: Sequence[Audit], swaps: Sequence[Swap]) -> list[RenderableType]:
+    """The scorecard of one network, or of several with what people say of them."""
+    if len(audits) == 1:
+        return _single(audits[0], swaps)
+    return _several(audits)
+
+
+def _single(audit: Audit, swaps: Sequence[Swap]) -> list[RenderableType]:
+    record = audit.record
+    heading = f"{record.case.name} under ShuffleNetV2's guidelines"
+    parts: list[RenderableType] = [
+        Text.assemble((heading, "bold"), f"\n{describe(record.case)}"),
+        _scorecard(audit),
+        Text("\n".join(_beside(audit)) + "\n"),
+        _split(audit),
+        _worst(audit),
+        _moving(audit),
+    ]
+    if swaps:
+        parts += [_swaps(swaps), Text(_how_swapped(swaps))]
+    records = [record, *(one for swap in swaps for one in (swap.own, swap.compliant))]
+    return [*parts, Text(f"{LEDGER}\n"), *closing_lines(records)]
+
+
+def _scorecard(audit: Audit) -> Table:
+    table = plain_table("scorecard")
+    table.add_column("")
+    table.add_column("measure", overflow="fold")
+    for heading in ("value", "threshold"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for score in audit.scores:
+        cells = _shown(score, score.value), _shown(score, score.threshold)
+        table.add_row(score.guideline, score.measure, *cells, VERDICTS[score.violated])
+    return table
+
+
+def _shown(score: Score, value: float | None) -> str:
+    if value is None:
+        return "not known"
+    return f"{100 * value:.1f} %" if score.is_share else f"{value:.2f}"
+
+
+def _beside(audit: Audit) -> Iterator[str]:
+    """What the scores leave out."""
+    kinds = Counter(block.kind for block in audit.blocks)
+    if audit.blocks:
+        found = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        most = max(audit.blocks, key=lambda block: block.operations)
+        yield f"blocks: {found}; most operations in one: {most.operations}, {most.path}"
+        pooled = _with_means(audit)
+        yield f"were a mean over the map a pool too, a block would have {pooled:.2f} on average"
+    if audit.parallelism:
+        yield f"critical path: of ideally fused kernels, weighed by {audit.parallelism.weighed_by}"
+    if audit.small_launches is not None:
+        share = f"{100 * audit.small_launches:.0f} %"
+        yield f"{share} of the eager launches take less at the roofs than an empty operator"
+
+
+def _with_means(audit: Audit) -> float:
+    return sum(b.operations + b.means for b in audit.blocks) / len(audit.blocks)
+
+
+def _split(audit: Audit) -> Table:
+    table = plain_table("memory access, paper, of the scored convolutions")
+    table.add_column("part")
+    for heading in ("bytes", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    total = audit.scored_bytes or 1
+    for name, value in _parts(audit).items():
+        table.add_row(name, f"{value:,}", f"{100 * value / total:.1f} %")
+    table.add_section()
+    table.add_row("total", f"{audit.scored_bytes:,}", "")
+    if audit.unscored:
+        row = f"beside it, {len(audit.unscored)} on maps of one pixel"
+        paper = audit.record["memory_access_paper"].value or 0
+        table.add_row(row, f"{int(paper) - audit.scored_bytes:,}", "")
+    return table
+
+
+def _parts(audit: Audit) -> dict[str, int]:
+    return {
+        "bound: no widths and groups would do with less": audit.terms.bound,
+        "excess of unequal widths, G1": audit.terms.g1,
+        "excess of groups, G2": audit.terms.g2,
+        "depthwise: bound": audit.depthwise.bound,
+        "depthwise: excess of strides, by G1's formula": audit.depthwise.g1,
+        "depthwise: excess of groups, by G2's formula": audit.depthwise.g2,
+    }
+
+
+def _worst(audit: Audit) -> Table:
+    table = plain_table(f"layers with most excess, up to {WORST} of each")
+    table.add_column("")
+    for heading in ("layer", "convolution"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("alike", "excess", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, worst in audit.worst.items():
+        for alike in worst:
+            share = f"{100 * alike.excess / audit.scored_bytes:.1f} %"
+            cells = (str(len(alike.layers)), si(alike.excess, "B"), share)
+            table.add_row(name, escape(alike.layers[0]), _kind(alike), *cells)
+    return table
+
+
+def _kind(alike: Alike) -> str:
+    """ "16 to 96, 1x1, 112x112": channels, kernel, map."""
+    row = alike.row
+    sizes = ("x".join(map(str, size)) for size in (row.kernel_size, row.input_size))
+    kernel, size = sizes
+    stride = f" / {max(row.stride)}" if max(row.stride) > 1 else ""
+    groups = f", {row.groups} groups" if row.groups > 1 else ""
+    return f"{row.in_channels} to {row.out_channels}{groups}, {kernel}{stride}, {size}"
+
+
+def _moving(audit: Audit) -> Table:
+    shown = f"{min(WORST, len(audit.moving))} of {len(audit.moving)}"
+    table = plain_table(f"G4: kernels that only move data ({shown}, by bytes)")
+    table.add_column("layer", overflow="fold")
+    table.add_column("operator", no_wrap=True)
+    for heading in ("bytes", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for kernel, operator in audit.moving[:WORST]:
+        share = f"{100 * kernel.bytes / audit.matrix_bytes:.1f} %" if audit.matrix_bytes else ""
+        table.add_row(escape(kernel.layer), operator, si(kernel.bytes, "B"), share)
+    return table
+
+
+def _swaps(swaps: Iterable[Swap]) -> Table:
+    table = plain_table("what a violation costs: the layer less one that obeys")
+    table.add_column("")
+    for heading in ("layer", "as it is", "obeying"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("alike", "multiply-\nadds", "costs", "95 % interval", "of\nlatency"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("kernel", no_wrap=True)
+    for swap in swaps:
+        table.add_row(
+            swap.guideline,
+            escape(swap.layer),
+            *(_widths(record.case.arguments) for record in (swap.own, swap.compliant)),
+            str(swap.count),
+            f"{100 * swap.miss:+.1f} %",
+            _milliseconds(swap.seconds),
+            _ends(swap.interval),
+            "" if swap.share is None else f"{100 * swap.share:+.1f} %",
+            {True: "another", False: "the same", None: ""}[swap.other_kernel],
+        )
+    return table
+
+
+def _widths(arguments: Any) -> str:
+    groups = f", {arguments['groups']} groups" if arguments["groups"] > 1 else ""
+    return f"{arguments['in_channels']} to {arguments['out_channels']}{groups}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:+.3f} ms"
+
+
+def _ends(interval: Interval | None) -> str:
+    if interval is None:
+        return "one process"
+    return f"{1e3 * interval.low:+.3f} to {1e3 * interval.high:+.3f}"
+
+
+def _how_swapped(swaps: Sequence[Swap]) -> str:
+    undecided = sum(not swap.decided for swap in swaps)
+    lines = [
+        "costs: of all layers that are alike, alone and in turn with the obeying one, whose time is",
+        f"divided by how far it misses equal multiply-adds (channels fill vectors within "
+        f"{100 * TOLERANCE:.0f} %);",
+        "below 0 the layer is the faster one; of latency: of this network's, in the same processes",
+    ]
+    if undecided:
+        lines.append(f"of {undecided} of {len(swaps)} the interval does not leave out 0")
+    if any(swap.other_kernel for swap in swaps):
+        lines.append("where another kernel ran, the cost is the library's as much as the widths'")
+    return "\n".join(lines) + "\n"
+
+
+def _several(audits: Sequence[Audit]) -> list[RenderableType]:
+    heading = f"{len(audits)} networks under ShuffleNetV2's guidelines"
+    sayings = judge_sayings(audits)
+    return [
+        Text.assemble((heading, "bold")),
+        _matrix(audits),
+        _sayings(sayings, audits),
+        *(Text(_standing(audit)) for audit in audits if _is_of_family(audit)),
+        Text(f"\nviolated above {_thresholds(audits[0])}\n{LEDGER}\n"),
+        Text("costs are timed for one network at a time: model=NAME"),
+        Text(f"records {audits[0].record.id} and the others of its session"),
+        Text(f"repeat  {audits[0].record.command}"),
+    ]
+
+
+def _matrix(audits: Iterable[Audit]) -> Table:
+    table = plain_table("excess and measures; ! above the threshold")
+    table.add_column("network", overflow="fold")
+    for heading in (
+        *("G1,\nwidths", "G2,\ngroups", "depth-\nwise", "G3, opera-\ntions a block", "most"),
+        *("with\nmeans", "G3, work\n/ path", "G4,\nmoving"),
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("breaks")
+    for audit in audits:
+        g1, g2, operations, path, g4 = (_flagged(score) for score in audit.scores)
+        table.add_row(
+            escape(audit.record.case.name),
+            *(g1, g2, _depthwise(audit), operations, *_largest(audit), path, g4),
+            ", ".join(audit.broken) or "nothing",
+        )
+    return table
+
+
+def _flagged(score: Score) -> str:
+    return _shown(score, score.value) + ("!" if score.violated else " ")
+
+
+def _depthwise(audit: Audit) -> str:
+    excess = audit.depthwise.g1 + audit.depthwise.g2
+    return f"{100 * excess / audit.scored_bytes:.1f} %" if audit.scored_bytes else ""
+
+
+def _largest(audit: Audit) -> tuple[str, str]:
+    if not audit.blocks:
+        return "", ""
+    return str(max(block.operations for block in audit.blocks)), f"{_with_means(audit):.2f}"
+
+
+def _sayings(sayings: Iterable[Judged], audits: Sequence[Audit]) -> Table:
+    table = plain_table("sayings in circulation")
+    table.add_column("they say", overflow="fold")
+    table.add_column("", no_wrap=True)
+    for heading in ("because", "source"):
+        table.add_column(heading, overflow="fold")
+    for judged in sayings:
+        because = "\n".join(_because(judged, audits))
+        table.add_row(judged.saying.text, str(judged.standing), because, judged.saying.source or "")
+    return table
+
+
+def _because(judged: Judged, audits: Sequence[Audit]) -> Iterator[str]:
+    by_name = {audit.record.case.name: audit for audit in audits}
+    if judged.standing is Standing.NO_EVIDENCE:
+        missing = dict.fromkeys(claim.network for claim in judged.missing)
+        yield f"not audited: {', '.join(missing)}"
+        return
+    for claim in judged.against or judged.saying.claims:
+        yield _figures(claim, by_name[claim.network])
+
+
+def _figures(claim: Claim, audit: Audit) -> str:
+    """ "mobilenet_v2: G1 12.0 % > 5.0 %"."""
+    if claim.guideline is None:
+        return f"{claim.network} breaks {', '.join(audit.broken) or 'nothing'}"
+    scores = [score for score in audit.scores if score.guideline == claim.guideline]
+    found = ", ".join(
+        f"{_shown(score, score.value)} {'>' if score.violated else '<='} "
+        f"{_shown(score, score.threshold)}"
+        for score in scores
+        if score.value is not None
+    )
+    return f"{claim.network}: {claim.guideline} {found}"
+
+
+def _is_of_family(audit: Audit) -> bool:
+    return FAMILY in audit.record.case.target
+
+
+def _standing(audit: Audit) -> str:
+    obeyed = [name for name in ("G1", "G2", "G3", "G4") if audit.violates(name) is False]
+    return (
+        f"{audit.record.case.name} breaks {', '.join(audit.broken) or 'nothing'} and obeys "
+        f"{', '.join(obeyed) or 'nothing'}"
+    )
+
+
+def _thresholds(audit: Audit) -> str:
+    return ", ".join(
+        f"{score.guideline} {_shown(score, score.threshold)} ({score.measure})"
+        for score in audit.scores
+    )
+
+
+def audit_document(audits: Sequence[Audit], swaps: Sequence[Swap]) -> dict[str, Any]:
+    """The document of an audit."""
+    first = audits[0].record
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": "audit",
+        "thresholds": [
+            {"guideline": s.guideline, "measure": s.measure, "threshold": s.threshold}
+            for s in audits[0].scores
+        ],
+        "ledger": " ".join(LEDGER.split()),
+        "audits": [_audit(audit) for audit in audits],
+        "swaps": [_swap(swap) for swap in swaps],
+        "sayings": [_saying(judged, audits) for judged in judge_sayings(audits)],
+        "session": first.session,
+        "environment": dict(first.environment),
+        "command": first.command,
+    }
+
+
+def _audit(audit: Audit) -> dict[str, Any]:
+    parallel = audit.parallelism
+    return {
+        "model": audit.record.case.name,
+        "input_shape": list(audit.record.case.input_shape),
+        "precision": audit.record.case.precision,
+        "breaks": list(audit.broken),
+        "scores": [score._asdict() | {"violated": score.violated} for score in audit.scores],
+        "memory_access_paper": {
+            "scored": audit.scored_bytes,
+            "bound": audit.terms.bound,
+            "g1_excess": audit.terms.g1,
+            "g2_excess": audit.terms.g2,
+            DEPTHWISE: audit.depthwise._asdict(),
+        },
+        "unscored": [row.layer for row in audit.unscored],
+        "worst": {
+            name: [_alike(alike) for alike in worst] for name, worst in audit.worst.items()
+        },
+        "blocks": [block._asdict() | {"operations": block.operations} for block in audit.blocks],
+        "parallelism": None if parallel is None else parallel._asdict(),
+        "small_launches": audit.small_launches,
+        "moving": [
+            {"layer": kernel.layer, "operator": operator, "bytes": kernel.bytes}
+            for kernel, operator in audit.moving
+        ],
+        "record": audit.record.id,
+    }
+
+
+def _alike(alike: Alike) -> dict[str, Any]:
+    row = alike.row._asdict()
+    return {"layers": list(alike.layers), "excess": alike.excess} | {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in row.items()
+        if name != "layer"
+    }
+
+
+def _swap(swap: Swap) -> dict[str, Any]:
+    return {
+        "guideline": swap.guideline,
+        "layer": swap.layer,
+        "alike": swap.count,
+        "own": _lone(swap.own.case.arguments),
+        "compliant": _lone(swap.compliant.case.arguments),
+        "multiply_adds_miss": swap.miss,
+        "cost": {"value": swap.seconds, "unit": "s", "ci": _pair(swap.interval)},
+        "share_of_latency": {"value": swap.share, "ci": _pair(swap.share_interval)},
+        "decided": swap.decided,
+        "other_kernel": swap.other_kernel,
+        "records": [swap.own.id, swap.compliant.id],
+    }
+
+
+def _lone(arguments: Any) -> dict[str, Any]:
+    return {name: arguments[name] for name in ("in_channels", "out_channels", "groups")}
+
+
+def _pair(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
+def _saying(judged: Judged, audits: Sequence[Audit]) -> dict[str, Any]:
+    return {
+        "saying": judged.saying.text,
+        "source": judged.saying.source,
+        "standing": str(judged.standing),
+        "because": list(_because(judged, audits)),
+    }
+
+
+def audit_rows(audits: Iterable[Audit]) -> list[dict[str, Any]]:
+    """One flat row a score."""
+    return [
+        {
+            "model": audit.record.case.name,
+            "resolution": audit.record.case.resolution,
+            "guideline": score.guideline,
+            "measure": score.measure,
+            "value": score.value,
+            "threshold": score.threshold,
+            "verdict": VERDICTS[score.violated],
+            "depthwise_excess": audit.depthwise.g1 + audit.depthwise.g2,
+            "scored_bytes": audit.scored_bytes,
+            "record": audit.record.id,
+        }
+        for audit in audits
+        for score in audit.scores
+    ]

@@ -1,0 +1,80 @@
+"""Networks under the guidelines: counted, and what a violation costs timed for a single one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from benchbench.cases import Case, from_models, from_settings
+from benchbench.config import ProfilerSettings, Settings
+from benchbench.errors import UserError
+from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
+from benchbench.recording import recorded
+from benchbench.tasks.shared import latest_session, plan
+
+if TYPE_CHECKING:
+    from benchbench.experiments.audit import Audit
+    from benchbench.records import Record
+
+COUNTED = ProfilerSettings(complexity=True)
+
+
+def audit(settings: Settings, job: Job) -> Result:
+    from benchbench.experiments.audit import check_thresholds
+
+    check_thresholds(settings.task.thresholds)
+    if settings.records is not None:
+        return _judged(_stored(settings), settings, interrupted=False)
+    if settings.mode != "inference":
+        raise UserError(f"mode={settings.mode}: task=audit is about the forward alone")
+    if settings.models:
+        cases, profilers = from_models(settings), COUNTED
+    else:
+        case = from_settings(settings, job.model_name)
+        timed = settings.profiler.latency
+        cases, profilers = _swaps(case, settings) if timed else ([case], COUNTED)
+    if settings.plan:
+        return plan(cases, profilers, settings)
+    records, interrupted = recorded(cases, profilers, settings, job)
+    return _judged(records, settings, interrupted=interrupted)
+
+
+def _swaps(case: Case, settings: Settings) -> tuple[list[Case], ProfilerSettings]:
+    """The network and its worst layers, each beside one that obeys."""
+    from benchbench.experiments.audit import worst_layers
+    from benchbench.experiments.swaps import PROFILERS, cases
+    from benchbench.profilers.complexity import complexity
+
+    counted = complexity(replace(case, precision="fp32"))
+    paper = next(m for m in counted.measurements if m.metric == "memory_access_paper")
+    return cases(case, worst_layers(paper)), PROFILERS
+
+
+def _stored(settings: Settings) -> list[Record]:
+    """One run's records: those of its session; a single network's has none."""
+    found = latest_session(settings)
+    return found if found[-1].session is not None else found[-1:]
+
+
+def _judged(records: Sequence[Record], settings: Settings, *, interrupted: bool) -> Result:
+    from benchbench.experiments.audit import judge
+    from benchbench.experiments.swaps import is_lone, judge_swaps
+    from benchbench.report.audit import audit_document, audit_rows, audit_tables
+
+    thresholds = settings.task.thresholds
+    audits = [judge(record, thresholds) for record in records if not is_lone(record)]
+    swaps = judge_swaps(records)
+    known = any(found.known for found in audits)
+    return Result(
+        audit_tables(audits, swaps),
+        audit_document(audits, swaps),
+        audit_rows(audits),
+        INTERRUPTED if interrupted else DONE if known else NO_EVIDENCE,
+        None if interrupted or known else _why(audits),
+    )
+
+
+def _why(audits: Sequence[Audit]) -> str:
+    names = ", ".join(audit.record.case.name for audit in audits)
+    return f"no evidence: {names} executes no convolution that could be scored"
