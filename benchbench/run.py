@@ -18,15 +18,15 @@ from benchbench.tasks import TASKS
 
 # What would otherwise be typed in vain.
 ONLY_READ_BY = {
-    "labels": "accuracy",
-    "crops": "agreement",
-    "models": "rank",
-    "runtimes": "rank",
-    "precisions": "rank",
-    "records": "rank",
-    "baseline": "compare",
-    "candidate": "compare",
-    "force": "compare",
+    "labels": ("accuracy",),
+    "crops": ("agreement",),
+    "models": ("rank", "audit"),
+    "runtimes": ("rank",),
+    "precisions": ("rank",),
+    "records": ("rank", "audit"),
+    "baseline": ("compare",),
+    "candidate": ("compare",),
+    "force": ("compare",),
 }
 
 
@@ -105,10 +105,11 @@ def check_choices(settings: Settings) -> None:
 
 def _refuse_what_is_not_read(settings: Settings) -> None:
     defaults = Settings()
-    for key, task in ONLY_READ_BY.items():
+    for key, tasks in ONLY_READ_BY.items():
         value = getattr(settings, key)
-        if value != getattr(defaults, key) and settings.task.name != task:
-            raise UserError(f"{key}={value}: only task={task} reads {key}")
+        if value != getattr(defaults, key) and settings.task.name not in tasks:
+            read = "reads" if len(tasks) == 1 else "read"
+            raise UserError(f"{key}={value}: only task={' and '.join(tasks)} {read} {key}")
     if settings.task.name == "rank" and settings.model.get("_target_"):
         raise UserError("task=rank takes models=[...] and not model=")
     if settings.task.name == "selftest" and settings.model.get("_target_"):

@@ -6,9 +6,7 @@ from benchbench.counting.ledgers import storage
 from benchbench.counting.walk import Walk
 
 # One of these, or a convolution, is what the ShuffleNetV2 paper calls an operation of a block.
-POOLS = (
-    *("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"),
-)
+POOLS = (*("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"),)
 
 
 def predecessors(walk: Walk) -> list[list[int]]:

@@ -110,7 +110,8 @@ def convolution_rows(walk: Walk) -> list[list[Any]]:
 
 def from_row(row: Sequence[Any]) -> Convolved:
     """A convolution from a record."""
-    return Convolved(*(tuple(value) if isinstance(value, list) else value for value in row))
+    values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in row]
+    return Convolved(*values)
 
 
 def with_element_size(row: Sequence[Any], size: int) -> list[Any]:

@@ -60,7 +60,7 @@ class Score(NamedTuple):
     measure: str
     value: float | None
     threshold: float
-    is_share: bool
+    unit: str = ""  # of how it is shown: "%" of a share
 
     @property
     def violated(self) -> bool | None:
@@ -107,8 +107,8 @@ class Audit(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether there is a verdict on any guideline."""
-        return any(score.value is not None for score in self.scores)
+        """Whether there is a convolution to score at all."""
+        return self.scored_bytes > 0
 
 
 def judge(record: Record, thresholds: Mapping[str, float]) -> Audit:
@@ -185,17 +185,17 @@ def _scores(found: Audit, thresholds: Mapping[str, float]) -> Iterable[Score]:
     total = found.scored_bytes
     excess = {name: getattr(found.terms, name) / total if total else None for name in ("g1", "g2")}
     of_paper = "of the scored convolutions' memory access, paper"
-    yield Score("G1", f"excess, {of_paper}", excess["g1"], thresholds["g1"], True)
-    yield Score("G2", f"excess, {of_paper}", excess["g2"], thresholds["g2"], True)
+    yield Score("G1", f"excess, {of_paper}", excess["g1"], thresholds["g1"], "%")
+    yield Score("G2", f"excess, {of_paper}", excess["g2"], thresholds["g2"], "%")
     operations = fmean(b.operations for b in found.blocks) if found.blocks else None
     measure = "convolutions and pools a block, mean"
-    yield Score("G3", measure, operations, thresholds["g3_operations"], False)
+    yield Score("G3", measure, operations, thresholds["g3_operations"])
     ratio = found.parallelism.ratio if found.parallelism else None
-    yield Score("G3", "work / critical path", ratio, thresholds["g3_parallelism"], False)
+    yield Score("G3", "work / critical path", ratio, thresholds["g3_parallelism"])
     moved = sum(kernel.bytes for kernel, _ in found.moving)
     share = moved / found.matrix_bytes if found.matrix_bytes else None
     measure = "element-wise and moving kernels, of convolution's and linear's bytes, fused"
-    yield Score("G4", measure, share, thresholds["g4"], True)
+    yield Score("G4", measure, share, thresholds["g4"], "%")
 
 
 def _worst(rows: Iterable[Convolved], excess: Callable[[Terms], int]) -> tuple[Alike, ...]:
@@ -245,9 +245,7 @@ def _cost(kernel: Kernel, roofs: Roofs | None) -> float:
 
 
 def _seconds(kernel: Kernel, roofs: Roofs) -> float:
-    return max(
-        kernel.multiply_adds / roofs.peak_multiply_adds, kernel.bytes / roofs.peak_bandwidth
-    )
+    return max(kernel.multiply_adds / roofs.peak_multiply_adds, kernel.bytes / roofs.peak_bandwidth)
 
 
 def span(costs: Sequence[float], predecessors: Sequence[Sequence[int]]) -> float:

@@ -46,7 +46,7 @@ class Swap(NamedTuple):
 
     guideline: str
     layer: str
-    count: int  # how many are like it
+    alike: int  # how many layers are like it, itself included
     own: Record
     compliant: Record
     miss: float  # compliant multiply-adds over its own, less 1
@@ -55,6 +55,13 @@ class Swap(NamedTuple):
     share: float | None  # of the network's own latency
     share_interval: Interval | None
     other_kernel: bool | None  # whether the two were executed by different kernels; None: unseen
+    as_in_network: bool | None  # whether its own kernel was the one that the network ran
+
+    @property
+    def grade(self) -> str | None:
+        """The quality of the worse of the two."""
+        grades = [record.quality.grade for record in (self.own, self.compliant)]
+        return None if None in grades else max(grade for grade in grades if grade)
 
     @property
     def decided(self) -> bool:
@@ -79,11 +86,8 @@ def _whole(ideal: tuple[float, float], groups: int) -> tuple[int, int]:
     """Two multiples of the groups whose product is nearest to that of the ideal ones."""
     found = (1, 1)
     for step in STEPS:
-        multiple = lcm(step, groups)
-        found = min(
-            product(*(_around(width, multiple) for width in ideal)),
-            key=lambda pair: abs(log(prod(pair) / prod(ideal))),
-        )
+        first, second = (_around(width, lcm(step, groups)) for width in ideal)
+        found = min(product(first, second), key=lambda pair: abs(log(prod(pair) / prod(ideal))))
         if abs(prod(found) / prod(ideal) - 1) <= TOLERANCE:
             break
     return found
@@ -155,16 +159,16 @@ def is_lone(record: Record) -> bool:
 
 def judge_swaps(records: Sequence[Record]) -> list[Swap]:
     """What each pair of a session says; one that was not timed to the end says nothing."""
-    latency = next((r.get("latency") for r in records if not is_lone(r)), None)
+    network = next((record for record in records if not is_lone(record)), None)
     pairs: dict[str, dict[str, Record]] = {}
     for record in records:
         if is_lone(record):
             pairs.setdefault(record.case.turn, {})[record.case.axes["role"]] = record
-    found = (_swap(pair, latency) for pair in pairs.values() if len(pair) == 2)
+    found = (_swap(pair, network) for pair in pairs.values() if len(pair) == 2)
     return [swap for swap in found if swap is not None]
 
 
-def _swap(pair: Mapping[str, Record], network: Measurement | None) -> Swap | None:
+def _swap(pair: Mapping[str, Record], network: Record | None) -> Swap | None:
     own, other = pair[OWN], pair[COMPLIANT]
     timed = [record.get("latency") for record in (own, other)]
     if any(latency is None or not latency.flat for latency in timed):
@@ -174,7 +178,8 @@ def _swap(pair: Mapping[str, Record], network: Measurement | None) -> Swap | Non
     # A call runs the layer `repeats` times, the network as often as it has layers like it.
     times = count / int(own.case.arguments["repeats"])
     costs = _costs(own["latency"], other["latency"], work[0] / work[1], times)
-    whole = () if network is None else network.medians
+    latency = network and network.get("latency")
+    whole = latency.medians if latency else ()
     shares = [cost / all_of_it for cost, all_of_it in zip(costs, whole, strict=False)]
     if not costs:
         return None
@@ -189,7 +194,8 @@ def _swap(pair: Mapping[str, Record], network: Measurement | None) -> Swap | Non
         mean_interval(costs),
         fmean(shares) if shares else None,
         mean_interval(shares),
-        _other_kernel(own, other),
+        _differ(_kernels(own), _kernels(other)),
+        _as_in_network(own, network),
     )
 
 
@@ -205,11 +211,18 @@ def _costs(own: Measurement, other: Measurement, work: float, times: float) -> l
     ]
 
 
-def _other_kernel(own: Record, other: Record) -> bool | None:
-    kernels = [_kernels(record) for record in (own, other)]
-    return kernels[0] != kernels[1] if all(kernels) else None
+def _differ(one: set[str], other: set[str]) -> bool | None:
+    return one != other if one and other else None
 
 
-def _kernels(record: Record) -> set[str]:
+def _as_in_network(own: Record, network: Record | None) -> bool | None:
+    inside = _kernels(network, str(own.case.axes["layer"])) if network else set()
+    differ = _differ(_kernels(own), inside)
+    return None if differ is None else not differ
+
+
+def _kernels(record: Record, layer: str | None = None) -> set[str]:
+    """The kernels that were seen, of one layer or of all of them."""
     found = record.get("executed_kernels")
-    return {str(row[1]) for row in found.details.get("kernels", ())} if found else set()
+    rows = found.details.get("kernels", ()) if found else ()
+    return {str(row[1]) for row in rows if layer in (None, row[0])}

@@ -15,17 +15,17 @@ from benchbench.experiments.audit import DEPTHWISE, WORST, Alike, Audit, Score
 from benchbench.experiments.sayings import Claim, Judged, Standing, judge_sayings
 from benchbench.experiments.swaps import TOLERANCE, Swap
 from benchbench.metrics import si
-from benchbench.records import SCHEMA_VERSION
-from benchbench.report.tables import closing_lines, describe, plain_table
+from benchbench.records import SCHEMA_VERSION, Record
+from benchbench.report.tables import describe, plain_table, quality_lines
 from benchbench.statistics.intervals import Interval
 
 VERDICTS = {True: "VIOLATED", False: "obeyed", None: "not known"}
 FAMILY = "efficientnet"  # where it stands is what this suite is for
 LEDGER = (
-    "G1 and G2 by memory_access_paper, convolutions on maps of one pixel (squeeze-excite's) left\n"
-    "out and depthwise ones reported apart; G3's block is the unit that repeats, and its operations\n"
-    "are convolutions and pools, squeeze-excite's two convolutions included and its mean not; "
-    "G4 by\nmemory_access_fused: kernels that no convolution or linear layer could take in"
+    "G1 and G2 by memory_access_paper; convolutions on maps of one pixel (squeeze-excite's) are\n"
+    "left out, depthwise ones reported apart. G3's block is the unit that repeats; its operations\n"
+    "are convolutions and pools, with squeeze-excite's two convolutions, without its mean. G4 by\n"
+    "memory_access_fused: kernels that move data, and that nothing which computes could take in"
 )
 
 
@@ -43,14 +43,21 @@ def _single(audit: Audit, swaps: Sequence[Swap]) -> list[RenderableType]:
         Text.assemble((heading, "bold"), f"\n{describe(record.case)}"),
         _scorecard(audit),
         Text("\n".join(_beside(audit)) + "\n"),
-        _split(audit),
-        _worst(audit),
-        _moving(audit),
     ]
+    if audit.known:
+        parts += [_split(audit), _worst(audit)]
+    if audit.moving:
+        parts.append(_moving(audit))
     if swaps:
         parts += [_swaps(swaps), Text(_how_swapped(swaps))]
-    records = [record, *(one for swap in swaps for one in (swap.own, swap.compliant))]
-    return [*parts, Text(f"{LEDGER}\n"), *closing_lines(records)]
+    return [*parts, Text(f"{LEDGER}\n"), *_closing(record)]
+
+
+def _closing(record: Record) -> Iterator[Text]:
+    """The network's quality, where it is kept and how to repeat it; layers have their grade."""
+    session = " and its layers, of the same session" if record.session else ""
+    lines = [*quality_lines(record.quality), f"record  {record.id}{session}"]
+    yield from map(Text, [*lines, f"repeat  {record.command}"])
 
 
 def _scorecard(audit: Audit) -> Table:
@@ -69,7 +76,7 @@ def _scorecard(audit: Audit) -> Table:
 def _shown(score: Score, value: float | None) -> str:
     if value is None:
         return "not known"
-    return f"{100 * value:.1f} %" if score.is_share else f"{value:.2f}"
+    return f"{100 * value:.1f} %" if score.unit == "%" else f"{value:.3f}"
 
 
 def _beside(audit: Audit) -> Iterator[str]:
@@ -163,26 +170,28 @@ def _swaps(swaps: Iterable[Swap]) -> Table:
     table.add_column("")
     for heading in ("layer", "as it is", "obeying"):
         table.add_column(heading, overflow="fold")
-    for heading in ("alike", "multiply-\nadds", "costs", "95 % interval", "of\nlatency"):
+    for heading in ("alike", "miss", "costs", "95 % interval", "of\nlatency"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("kernel", no_wrap=True)
+    for heading in ("kernel", "grade"):
+        table.add_column(heading, no_wrap=True)
     for swap in swaps:
         table.add_row(
             swap.guideline,
             escape(swap.layer),
             *(_widths(record.case.arguments) for record in (swap.own, swap.compliant)),
-            str(swap.count),
+            str(swap.alike),
             f"{100 * swap.miss:+.1f} %",
             _milliseconds(swap.seconds),
             _ends(swap.interval),
             "" if swap.share is None else f"{100 * swap.share:+.1f} %",
-            {True: "another", False: "the same", None: ""}[swap.other_kernel],
+            {True: "another", False: "same", None: ""}[swap.other_kernel],
+            swap.grade or "none",
         )
     return table
 
 
 def _widths(arguments: Any) -> str:
-    groups = f", {arguments['groups']} groups" if arguments["groups"] > 1 else ""
+    groups = f", g {arguments['groups']}" if arguments["groups"] > 1 else ""
     return f"{arguments['in_channels']} to {arguments['out_channels']}{groups}"
 
 
@@ -199,15 +208,17 @@ def _ends(interval: Interval | None) -> str:
 def _how_swapped(swaps: Sequence[Swap]) -> str:
     undecided = sum(not swap.decided for swap in swaps)
     lines = [
-        "costs: of all layers that are alike, alone and in turn with the obeying one, whose time is",
-        f"divided by how far it misses equal multiply-adds (channels fill vectors within "
-        f"{100 * TOLERANCE:.0f} %);",
-        "below 0 the layer is the faster one; of latency: of this network's, in the same processes",
+        "costs: of all layers alike, each alone and in turn with the obeying one, whose time is",
+        "divided by its miss of equal multiply-adds (channels fill vectors where that is a miss",
+        f"of {100 * TOLERANCE:.0f} % at most; g: groups); below 0 the layer is the faster one",
     ]
     if undecided:
-        lines.append(f"of {undecided} of {len(swaps)} the interval does not leave out 0")
+        lines.append(f"0 lies in the interval of {undecided} of {len(swaps)}: no cost is shown")
     if any(swap.other_kernel for swap in swaps):
         lines.append("where another kernel ran, the cost is the library's as much as the widths'")
+    unlike = [swap.layer for swap in swaps if swap.as_in_network is False]
+    if unlike:
+        lines.append(f"in the network another kernel runs than alone: {', '.join(unlike)}")
     return "\n".join(lines) + "\n"
 
 
@@ -219,7 +230,7 @@ def _several(audits: Sequence[Audit]) -> list[RenderableType]:
         _matrix(audits),
         _sayings(sayings, audits),
         *(Text(_standing(audit)) for audit in audits if _is_of_family(audit)),
-        Text(f"\nviolated above {_thresholds(audits[0])}\n{LEDGER}\n"),
+        Text(f"\nthresholds: {_thresholds(audits[0])}\n{LEDGER}\n"),
         Text("costs are timed for one network at a time: model=NAME"),
         Text(f"records {audits[0].record.id} and the others of its session"),
         Text(f"repeat  {audits[0].record.command}"),
@@ -293,7 +304,11 @@ def _figures(claim: Claim, audit: Audit) -> str:
         for score in scores
         if score.value is not None
     )
-    return f"{claim.network}: {claim.guideline} {found}"
+    beside = ""
+    if claim.guideline == "G3" and audit.blocks:
+        most, with_means = _largest(audit)
+        beside = f" (in one block {most}; with means as pools {with_means})"
+    return f"{claim.network}: {claim.guideline} {found}{beside}"
 
 
 def _is_of_family(audit: Audit) -> bool:
@@ -309,10 +324,8 @@ def _standing(audit: Audit) -> str:
 
 
 def _thresholds(audit: Audit) -> str:
-    return ", ".join(
-        f"{score.guideline} {_shown(score, score.threshold)} ({score.measure})"
-        for score in audit.scores
-    )
+    g1, g2, operations, path, g4 = (_shown(score, score.threshold) for score in audit.scores)
+    return f"G1 {g1}, G2 {g2}, G3 {operations} operations a block and {path} work / path, G4 {g4}"
 
 
 def audit_document(audits: Sequence[Audit], swaps: Sequence[Swap]) -> dict[str, Any]:
@@ -351,9 +364,7 @@ def _audit(audit: Audit) -> dict[str, Any]:
             DEPTHWISE: audit.depthwise._asdict(),
         },
         "unscored": [row.layer for row in audit.unscored],
-        "worst": {
-            name: [_alike(alike) for alike in worst] for name, worst in audit.worst.items()
-        },
+        "worst": {name: [_alike(alike) for alike in worst] for name, worst in audit.worst.items()},
         "blocks": [block._asdict() | {"operations": block.operations} for block in audit.blocks],
         "parallelism": None if parallel is None else parallel._asdict(),
         "small_launches": audit.small_launches,
@@ -378,7 +389,7 @@ def _swap(swap: Swap) -> dict[str, Any]:
     return {
         "guideline": swap.guideline,
         "layer": swap.layer,
-        "alike": swap.count,
+        "alike": swap.alike,
         "own": _lone(swap.own.case.arguments),
         "compliant": _lone(swap.compliant.case.arguments),
         "multiply_adds_miss": swap.miss,
@@ -386,6 +397,8 @@ def _swap(swap: Swap) -> dict[str, Any]:
         "share_of_latency": {"value": swap.share, "ci": _pair(swap.share_interval)},
         "decided": swap.decided,
         "other_kernel": swap.other_kernel,
+        "as_in_network": swap.as_in_network,
+        "quality": swap.grade,
         "records": [swap.own.id, swap.compliant.id],
     }
 

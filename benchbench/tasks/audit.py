@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchbench.cases import Case, from_models, from_settings
@@ -28,26 +27,31 @@ def audit(settings: Settings, job: Job) -> Result:
         return _judged(_stored(settings), settings, interrupted=False)
     if settings.mode != "inference":
         raise UserError(f"mode={settings.mode}: task=audit is about the forward alone")
-    if settings.models:
-        cases, profilers = from_models(settings), COUNTED
-    else:
-        case = from_settings(settings, job.model_name)
-        timed = settings.profiler.latency
-        cases, profilers = _swaps(case, settings) if timed else ([case], COUNTED)
+    cases, profilers = _cases(settings, job)
     if settings.plan:
         return plan(cases, profilers, settings)
     records, interrupted = recorded(cases, profilers, settings, job)
     return _judged(records, settings, interrupted=interrupted)
 
 
-def _swaps(case: Case, settings: Settings) -> tuple[list[Case], ProfilerSettings]:
+def _cases(settings: Settings, job: Job) -> tuple[list[Case], ProfilerSettings]:
+    """Several networks are counted alone: to time the layers of each would take hours."""
+    if settings.models:
+        if settings.model.get("_target_"):
+            raise UserError("task=audit takes model=NAME or models=[...], and not both")
+        return from_models(settings), COUNTED
+    case = from_settings(settings, job.model_name)
+    return _swaps(case) if settings.profiler.latency else ([case], COUNTED)
+
+
+def _swaps(case: Case) -> tuple[list[Case], ProfilerSettings]:
     """The network and its worst layers, each beside one that obeys."""
     from benchbench.experiments.audit import worst_layers
     from benchbench.experiments.swaps import PROFILERS, cases
     from benchbench.profilers.complexity import complexity
 
-    counted = complexity(replace(case, precision="fp32"))
-    paper = next(m for m in counted.measurements if m.metric == "memory_access_paper")
+    counts = complexity(case).measurements
+    paper = next(count for count in counts if count.metric == "memory_access_paper")
     return cases(case, worst_layers(paper)), PROFILERS
 
 
