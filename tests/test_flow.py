@@ -93,6 +93,7 @@ def test_every_stage_names_what_exists() -> None:
     [
         *("records", "store", "experiments.crosscheck", "report.tables", "worker"),
         *("experiments.bound", "experiments.operators", "report.operators"),
+        *("experiments.audit", "experiments.swaps", "experiments.sayings", "report.audit"),
     ],
 )
 def test_judging_and_reporting_need_no_torch(part: str) -> None:

@@ -170,7 +170,7 @@ def _swaps(swaps: Iterable[Swap]) -> Table:
     table.add_column("")
     for heading in ("layer", "as it is", "obeying"):
         table.add_column(heading, overflow="fold")
-    for heading in ("alike", "miss", "costs", "95 % interval", "of\nlatency"):
+    for heading in ("alike", "miss", "costs,\nms", "95 % interval", "of\nlatency"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("kernel", "grade"):
         table.add_column(heading, no_wrap=True)
@@ -196,7 +196,7 @@ def _widths(arguments: Any) -> str:
 
 
 def _milliseconds(seconds: float) -> str:
-    return f"{1e3 * seconds:+.3f} ms"
+    return f"{1e3 * seconds:+.3f}"
 
 
 def _ends(interval: Interval | None) -> str:
