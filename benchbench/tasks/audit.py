@@ -56,9 +56,12 @@ def _swaps(case: Case) -> tuple[list[Case], ProfilerSettings]:
 
 
 def _stored(settings: Settings) -> list[Record]:
-    """One run's records: those of its session; a single network's has none."""
-    found = latest_session(settings)
-    return found if found[-1].session is not None else found[-1:]
+    """One run's records: those of its session; of a single network's, that one."""
+    from benchbench.entries import stored
+
+    named = stored(str(settings.records), settings.store.url)
+    alone = bool(named) and named[-1].session is None
+    return named[-1:] if alone else latest_session(settings)
 
 
 def _judged(records: Sequence[Record], settings: Settings, *, interrupted: bool) -> Result:
