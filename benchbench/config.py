@@ -23,7 +23,7 @@ WEIGHTS_FORMATS = ("auto", "torchvision", "timm", "official", "lite_pytorch")
 @dataclass
 class TaskSettings:
     name: str = "profile"
-    thresholds: dict[str, float] = field(default_factory=dict)  # what a verdict goes by
+    rule: dict[str, Any] = field(default_factory=dict)  # how it judges, said beforehand
 
 
 @dataclass
@@ -92,8 +92,10 @@ class Settings:
     task: TaskSettings = field(default_factory=TaskSettings)
     model: dict[str, Any] = field(default_factory=dict)
     models: list[Any] = field(default_factory=list)  # task=rank's: names, globs or networks
-    runtimes: list[str] = field(default_factory=list)  # task=rank's: each network in each of them
-    precisions: list[str] = field(default_factory=list)  # task=rank's, likewise
+    runtimes: list[str] = field(default_factory=list)  # where networks take turns: each in each
+    precisions: list[str] = field(default_factory=list)  # likewise
+    guideline: dict[str, Any] = field(default_factory=dict)  # of task=guidelines; {}: all four
+    ladders: list[str] = field(default_factory=list)  # of task=guidelines; []: what the budget says
     device: DeviceSettings = field(default_factory=DeviceSettings)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     profiler: ProfilerSettings = field(default_factory=ProfilerSettings)
@@ -118,7 +120,7 @@ class Settings:
     tag: str | None = None
     baseline: str | None = None  # of task=compare: a tag, a record's id or a file
     candidate: str | None = None
-    records: str | None = None  # of task=rank: judge these instead of measuring: a tag or an id
+    records: str | None = None  # judge these instead of measuring: a tag or a record's id
     force: bool = False  # compare unlike fingerprints all the same, and say so
     plots: bool | None = None  # None: pictures, except under --multirun
     plan: bool = False  # show what would run, and run nothing
@@ -174,7 +176,7 @@ def _refuse_added_keys(config: DictConfig) -> None:
         if name not in schema:
             raise unknown("key", name, schema)
         inner = schema[name]
-        if isinstance(inner, dict) and name != "model":
+        if isinstance(inner, dict) and name not in ("model", "guideline"):
             for key in map(str, config[name]):
                 if key not in inner:
                     allowed = [f"{name}.{item}" for item in inner]
@@ -264,6 +266,14 @@ def variants() -> list[Variant]:
 def model_settings(name: str) -> dict[str, Any]:
     """What `model=name` sets: `_target_`, `resolution`, `preprocessing` and arguments."""
     return _with_defaults(conf_dir() / "model" / f"{name}.yaml")
+
+
+def guideline_settings() -> dict[str, Any]:
+    """What `guideline=[...]` sets where all of them are named."""
+    merged: dict[str, Any] = {}
+    for path in sorted((conf_dir() / "guideline").glob("*.yaml")):
+        merged |= _with_defaults(path)
+    return merged
 
 
 def _variant(path: Path) -> Variant:

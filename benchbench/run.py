@@ -21,12 +21,20 @@ ONLY_READ_BY = {
     "labels": ("accuracy",),
     "crops": ("agreement",),
     "models": ("rank", "audit"),
-    "runtimes": ("rank",),
-    "precisions": ("rank",),
-    "records": ("rank", "audit"),
+    "runtimes": ("rank", "guidelines"),
+    "precisions": ("rank", "guidelines"),
+    "records": ("rank", "guidelines", "audit"),
+    "guideline": ("guidelines",),
+    "ladders": ("guidelines",),
     "baseline": ("compare",),
     "candidate": ("compare",),
     "force": ("compare",),
+}
+# They measure networks of their own choice.
+NO_MODEL = {
+    "rank": "takes models=[...] and not model=",
+    "selftest": "takes no model=: it measures a network of its own",
+    "guidelines": "takes no model=: it measures stacks of its own",
 }
 
 
@@ -105,12 +113,12 @@ def check_choices(settings: Settings) -> None:
 
 def _refuse_what_is_not_read(settings: Settings) -> None:
     defaults = Settings()
+    name = settings.task.name
     for key, tasks in ONLY_READ_BY.items():
         value = getattr(settings, key)
-        if value != getattr(defaults, key) and settings.task.name not in tasks:
-            read = "reads" if len(tasks) == 1 else "read"
-            raise UserError(f"{key}={value}: only task={' and '.join(tasks)} {read} {key}")
-    if settings.task.name == "rank" and settings.model.get("_target_"):
-        raise UserError("task=rank takes models=[...] and not model=")
-    if settings.task.name == "selftest" and settings.model.get("_target_"):
-        raise UserError("task=selftest takes no model=: it measures a network of its own")
+        if value != getattr(defaults, key) and name not in tasks:
+            readers = " and ".join(f"task={task}" for task in tasks)
+            verb = "reads" if len(tasks) == 1 else "read"
+            raise UserError(f"{key}={value}: only {readers} {verb} {key}")
+    if name in NO_MODEL and settings.model.get("_target_"):
+        raise UserError(f"task={name} {NO_MODEL[name]}")

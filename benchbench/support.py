@@ -36,7 +36,10 @@ RUNTIME_OPTIONS: dict[str, tuple[str, ...]] = {  # which of them a runtime reads
     "openvino": ("opset",),
 }
 OPSETS = range(18, 24)  # of ONNX: what torch's exporter writes as it is asked to
-MEASURING = ("profile", "rank", "accuracy", "agreement", "crosscheck", "selftest", "audit")
+MEASURING = (
+    *("profile", "rank", "accuracy", "agreement", "crosscheck", "selftest"),
+    *("guidelines", "audit", "ablation", "explain", "scaling"),
+)
 COMPILERS = ("g++", "clang++", "c++")
 
 
@@ -136,6 +139,19 @@ def check_installed(settings: Settings) -> None:
                 f"runtime={runtime} precision={settings.precision} needs {', '.join(missing)}: "
                 f"pip install 'benchbench[{extra}]'"
             )
+
+
+def installed_runtimes(device: str, precision: str) -> list[str]:
+    """The runtimes that execute this precision here, by what is installed."""
+    found = []
+    for runtime, by_device in SUPPORTED.items():
+        needed = EXTRAS[runtime][1] if runtime in EXTRAS else ()
+        needed += QUANTISER[1] if precision == "int8" else ()
+        compiles = runtime != "compiled" or device != "cpu" or any(map(shutil.which, COMPILERS))
+        there = all(find_spec(module) is not None for module in needed)
+        if precision in by_device.get(device, ()) and compiles and there:
+            found.append(runtime)
+    return found
 
 
 def _listed(by_device: dict[str, tuple[str, ...]]) -> str:

@@ -30,7 +30,7 @@ def test_counted_alone_it_needs_no_clock_and_can_be_judged_again(cli: Cli) -> No
     cli(*COUNTED, "model=resnet18")
     again = cli("task=audit", "output=json", "records=mine")
     assert again.document["audits"] == finished.document["audits"]
-    lenient = cli("task=audit", "output=json", "records=mine", "task.thresholds.g1=0.9")
+    lenient = cli("task=audit", "output=json", "records=mine", "task.rule.g1=0.9")
     assert "G1" not in lenient.document["audits"][0]["breaks"]
 
 
@@ -82,10 +82,10 @@ MISTAKES = {
     "model=resnet18 mode=train": ["mode=train", "forward"],
     "models=[resnet18]": ["models=[resnet18]", "at least two"],
     "records=nosuch": ["records=nosuch", "no record or tag"],
-    "model=resnet18 task.thresholds.g1=-1": ["task.thresholds.g1=-1", "at least 0"],
-    "model=resnet18 +task.thresholds.g5=1": ["g5", "g3_operations"],
-    "model=resnet18 +task.limits=1": ["task.limits", "task.thresholds"],
-    "runtimes=[eager,openvino]": ["runtimes", "only task=rank reads"],
+    "model=resnet18 task.rule.g1=-1": ["task.rule.g1=-1", "number from 0 on"],
+    "model=resnet18 +task.rule.g5=1": ["g5", "g3_operations"],
+    "model=resnet18 +task.limits=1": ["task.limits", "task.rule"],
+    "runtimes=[eager,openvino]": ["runtimes", "only task=rank and task=guidelines read"],
 }
 
 

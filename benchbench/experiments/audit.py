@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchbench.counting.split import Convolved, Terms, added, from_row, split
 from benchbench.errors import NoEvidence, UserError
@@ -138,18 +138,20 @@ def judge(record: Record, thresholds: Mapping[str, float]) -> Audit:
     return found._replace(scores=tuple(_scores(found, thresholds)))
 
 
-def check_thresholds(thresholds: Mapping[str, float]) -> None:
-    """Refuse a set that is not all of them.
+def thresholds_of(rule: Mapping[str, Any]) -> dict[str, float]:
+    """The thresholds of a rule.
 
     Raises:
-        UserError: one is missing, unknown or negative.
+        UserError: one is missing, unknown, or no number from 0 on.
     """
-    for name in (*thresholds, *THRESHOLDS):
-        if name not in THRESHOLDS or name not in thresholds:
+    for name in (*rule, *THRESHOLDS):
+        if name not in THRESHOLDS or name not in rule:
             allowed = ", ".join(THRESHOLDS)
-            raise UserError(f"task.thresholds: has {name}? it needs each of {allowed}")
-        if not thresholds[name] >= 0:
-            raise UserError(f"task.thresholds.{name}={thresholds[name]}: must be at least 0")
+            raise UserError(f"task.rule: has {', '.join(rule)}; it needs each of {allowed}")
+        value = rule[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+            raise UserError(f"task.rule.{name}={value}: must be a number from 0 on")
+    return {name: float(rule[name]) for name in THRESHOLDS}
 
 
 def convolutions_of(paper: Measurement) -> list[Convolved]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -41,21 +42,24 @@ def save(record: Record, runs: Path) -> Path | None:
 
     The folder appears when all of them are written. None: there was nothing to draw.
     """
-    pictures = dict(_pictures(record))
-    if not pictures:
-        return None
+    figures = {stem: partial(draw, record) for stem, draw in _pictures(record)}
+    return write(figures, runs, record.case.name, record.created) if figures else None
+
+
+def write(figures: Mapping[str, Callable[[], Figure]], runs: Path, name: str, created: str) -> Path:
+    """Draw figures into a new folder below `runs`, which appears when all of them are written."""
     from matplotlib import rc_context
 
-    created = datetime.fromisoformat(record.created)
-    name = re.sub(r"[^\w.-]+", "_", record.case.name)
-    folder = runs / f"{created:%Y-%m-%d_%H-%M-%S-%f}_{name}"
+    born = datetime.fromisoformat(created)
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    folder = runs / f"{born:%Y-%m-%d_%H-%M-%S-%f}_{plain}"
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=runs, prefix=".") as scratch:
         unfinished = Path(scratch) / "pictures"
         unfinished.mkdir()
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": "benchbench"}):
-            for stem, draw in pictures.items():
-                figure = draw(record)
+            for stem, draw in figures.items():
+                figure = draw()
                 figure.savefig(unfinished / f"{stem}.png", dpi=150)
                 figure.savefig(unfinished / f"{stem}.svg", metadata={"Date": None})
         unfinished.rename(folder)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from benchbench.config import Settings
 from benchbench.jobs import Job, Result
 from benchbench.tasks.audit import audit
+from benchbench.tasks.guidelines import guidelines
 from benchbench.tasks.inventory import list_
 from benchbench.tasks.several import compare, rank, selftest
 from benchbench.tasks.single import accuracy, agreement, crosscheck, profile
@@ -20,5 +21,6 @@ TASKS: dict[str, Callable[[Settings, Job], Result]] = {
     "selftest": selftest,
     "compare": compare,
     "audit": audit,
+    "guidelines": guidelines,
     "list": list_,
 }

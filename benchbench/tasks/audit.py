@@ -20,9 +20,9 @@ COUNTED = ProfilerSettings(complexity=True)
 
 
 def audit(settings: Settings, job: Job) -> Result:
-    from benchbench.experiments.audit import check_thresholds
+    from benchbench.experiments.audit import thresholds_of
 
-    check_thresholds(settings.task.thresholds)
+    thresholds_of(settings.task.rule)  # refused before anything is measured
     if settings.records is not None:
         return _judged(_stored(settings), settings, interrupted=False)
     if settings.mode != "inference":
@@ -65,11 +65,11 @@ def _stored(settings: Settings) -> list[Record]:
 
 
 def _judged(records: Sequence[Record], settings: Settings, *, interrupted: bool) -> Result:
-    from benchbench.experiments.audit import judge
+    from benchbench.experiments.audit import judge, thresholds_of
     from benchbench.experiments.swaps import is_lone, judge_swaps
     from benchbench.report.audit import audit_document, audit_rows, audit_tables
 
-    thresholds = settings.task.thresholds
+    thresholds = thresholds_of(settings.task.rule)
     audits = [judge(record, thresholds) for record in records if not is_lone(record)]
     swaps = judge_swaps(records)
     known = any(found.known for found in audits)

@@ -32,6 +32,21 @@ def latest_session(settings: Settings) -> list[Record]:
     return [record for record in records if record.session == named[-1].session]
 
 
+def named_records(settings: Settings) -> list[Record]:
+    """All stored records of a tag, or of the run that a record belongs to, the newest run alone.
+
+    Raises:
+        NoEvidence: there is none, or they are another task's.
+    """
+    records = latest_session(settings)
+    task = settings.task.name
+    if records and records[0].task != task:
+        raise NoEvidence(
+            f"records={settings.records}: they are of task={records[0].task} and not of task={task}"
+        )
+    return records
+
+
 def threshold(settings: Settings, environment: Mapping[str, Any]) -> Threshold:
     """What counts as a change in the environment of a record."""
     from benchbench.experiments.selftest import TASK, known_threshold

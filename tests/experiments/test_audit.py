@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from audited import THRESHOLDS, counted_record, pointwise
@@ -12,7 +13,7 @@ from variants import variant
 
 from benchbench.cases import Case
 from benchbench.errors import NoEvidence, UserError
-from benchbench.experiments.audit import Audit, check_thresholds, judge, span, worst_layers
+from benchbench.experiments.audit import Audit, judge, span, thresholds_of, worst_layers
 from benchbench.experiments.sayings import (
     OTHERS,
     SAYINGS,
@@ -162,14 +163,15 @@ def test_a_record_from_before_convolutions_were_listed_is_no_evidence(
     [
         ({**THRESHOLDS, "g5": 1.0}, "g5"),
         ({"g1": 0.05}, "g2"),
-        ({**THRESHOLDS, "g4": -1.0}, "task.thresholds.g4=-1.0: must be at least 0"),
-        ({**THRESHOLDS, "g4": float("nan")}, "must be at least 0"),
+        ({**THRESHOLDS, "g4": -1.0}, r"task\.rule\.g4=-1\.0: must be a number from 0 on"),
+        ({**THRESHOLDS, "g4": "a little"}, "g4=a little: must be a number"),
+        ({**THRESHOLDS, "g4": float("nan")}, "g4=nan: must be a number from 0 on"),
     ],
 )
-def test_thresholds_are_all_there_or_refused(thresholds: Mapping[str, float], message: str) -> None:
+def test_thresholds_are_all_there_or_refused(thresholds: Mapping[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_thresholds(thresholds)
-    check_thresholds(THRESHOLDS)
+        thresholds_of(thresholds)
+    assert thresholds_of(THRESHOLDS) == THRESHOLDS
 
 
 @pytest.fixture(scope="module")

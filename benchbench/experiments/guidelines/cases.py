@@ -1,0 +1,120 @@
+"""The cases of task=guidelines: every ladder in every way that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from benchbench.cases import Case, from_settings
+from benchbench.config import BudgetSettings, ProfilerSettings, Settings, executed
+from benchbench.errors import unknown
+from benchbench.experiments.guidelines.ladders import (
+    COLUMNS,
+    LADDERS,
+    SIZE,
+    Rung,
+    Unbuildable,
+    extended_rungs,
+    reproduction_rungs,
+    verdict_rungs,
+    with_copy,
+)
+from benchbench.experiments.guidelines.rule import rule_from
+from benchbench.support import installed_runtimes
+
+PROFILERS = ProfilerSettings(complexity=True, latency=True, roofs=True, kernels=True)
+QUICK_RUNTIMES = {"cpu": ("eager", "onnxruntime"), "cuda": ("eager", "cuda_graph")}
+# What a stack needs of a budget: its calls are alike, and dozens of stacks take turns.
+SHARE, WARM_UP_SECONDS, WARM_UP_LIMIT_SECONDS, FEWEST_SAMPLES = 0.2, 0.05, 0.15, 3
+
+
+def guideline_cases(settings: Settings) -> tuple[list[Case], list[Unbuildable]]:
+    """What is to be measured, and the paper's rows that make no network.
+
+    Raises:
+        UserError: a ladder or a runtime that there is not, or a rule that is none.
+    """
+    rule_from(settings.task.rule)
+    quick = settings.budget.name == "quick"
+    ladders = settings.ladders or (["verdict"] if quick else list(LADDERS[:2]))
+    for name in ladders:
+        if name not in LADDERS:
+            raise unknown("ladders", name, LADDERS)
+    rungs, missing = _rungs(settings, ladders)
+    cases = [
+        _case(rung, replace(executed(settings, runtime, precision), runtimes=[], precisions=[]))
+        for runtime in _runtimes(settings, quick=quick)
+        for precision in settings.precisions or [settings.precision]
+        for rung in rungs
+    ]
+    return cases, missing
+
+
+def shortened(budget: BudgetSettings, fewest_processes: int) -> BudgetSettings:
+    """The budget of a run whose networks are dozens of stacks: more processes, less in each."""
+    return replace(
+        budget,
+        processes=max(budget.processes, fewest_processes),
+        seconds=budget.seconds * SHARE,
+        warm_up_seconds=WARM_UP_SECONDS,
+        warm_up_limit_seconds=WARM_UP_LIMIT_SECONDS,
+        min_samples=min(budget.min_samples, FEWEST_SAMPLES),
+    )
+
+
+def _runtimes(settings: Settings, *, quick: bool) -> Sequence[str]:
+    if settings.runtimes:
+        return settings.runtimes
+    if settings.runtime.name != "eager":
+        return [settings.runtime.name]
+    device = settings.device.type
+    there = installed_runtimes(device, settings.precision)
+    return [name for name in there if name in QUICK_RUNTIMES[device]] if quick else there
+
+
+def _rungs(settings: Settings, ladders: Sequence[str]) -> tuple[list[Rung], list[Unbuildable]]:
+    rungs: list[Rung] = []
+    missing: list[Unbuildable] = []
+    for guideline, options in settings.guideline.items():
+        found: list[Rung] = []
+        if "verdict" in ladders:
+            found += verdict_rungs(guideline, options)
+        if "extended" in ladders:
+            found += extended_rungs(guideline, options)
+        if "reproduction" in ladders:
+            for column in COLUMNS:
+                built, unbuildable = reproduction_rungs(guideline, column)
+                found += built
+                missing += unbuildable
+        rungs += [rung for one in _sets(found) for rung in with_copy(one)]
+    return rungs, missing
+
+
+def _sets(rungs: Sequence[Rung]) -> Iterator[list[Rung]]:
+    """Rungs of one ladder and scale: they take turns."""
+    found: dict[tuple[str, str], list[Rung]] = {}
+    for rung in rungs:
+        found.setdefault((rung.ladder, rung.scale), []).append(rung)
+    yield from found.values()
+
+
+def _case(rung: Rung, settings: Settings) -> Case:
+    model = {"_target_": rung.target, "resolution": SIZE, **rung.arguments}
+    name = f"{rung.guideline} {rung.scale} {rung.label}"
+    case = from_settings(replace(settings, model=model), name)
+    runtime, precision = settings.runtime.name, settings.precision
+    return replace(
+        case,
+        input_channels=rung.input_channels,
+        turn=f"{rung.guideline} {rung.ladder} {rung.scale} {runtime} {precision}",
+        axes={
+            "guideline": rung.guideline,
+            "ladder": rung.ladder,
+            "scale": rung.scale,
+            "axis": rung.axis,
+            "step": rung.step,
+            "label": rung.label,
+            "setting": rung.setting,
+            "last": rung.last,
+        },
+    )

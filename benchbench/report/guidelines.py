@@ -1,0 +1,360 @@
+"""Verdicts on the guidelines as tables, document and rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from statistics import median
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from benchbench.experiments.guidelines.judge import (
+    Alignment,
+    Cell,
+    Ladder,
+    Result,
+    Rung,
+    Verdict,
+    paper_speed,
+    relative_speed,
+)
+from benchbench.experiments.guidelines.ladders import COLUMNS, COPY, published
+from benchbench.metrics import si
+from benchbench.records import SCHEMA_VERSION
+from benchbench.report.tables import describe, plain_table
+
+TITLES = {
+    "verdict": "equal multiply-adds, whole vectors",
+    "reproduction": "the paper's own channels",
+    "extended": "what the paper did not try",
+}
+REASONS_SHOWN = 6
+PAPER_DEVICES = {"gpu": "GTX 1080Ti", "arm": "Snapdragon 810"}
+
+
+def guideline_tables(result: Result, folder: str | None) -> list[RenderableType]:
+    """Verdicts, the ladders behind them, the paper's tables, and how good it all is."""
+    parts: list[RenderableType] = [_title(result), _verdicts(result)]
+    parts += [Text(line) for line in _whys(result)]
+    keys = dict.fromkeys(
+        (ladder.guideline, ladder.kind) for c in result.cells for ladder in c.ladders
+    )
+    for guideline, kind in keys:
+        cells = [(cell, _ladder(cell, guideline, kind)) for cell in result.cells]
+        there = [(cell, found) for cell, found in cells if found is not None]
+        parts.append(_ladder_table(there, 1 - result.rule.confidence))
+    if not any(kind == "reproduction" for _, kind in keys):
+        parts += [_paper_table(guideline) for guideline in dict.fromkeys(g for g, _ in keys)]
+    alignments = [(cell, one) for cell in result.cells for one in cell.alignments]
+    if alignments:
+        parts.append(_alignment_table(alignments))
+    return [*parts, *(Text(line) for line in _closing(result, folder))]
+
+
+def _title(result: Result) -> Text:
+    first, rule = result.records[0], result.rule
+    how = describe(first.case, network=False, way=False)
+    smallest, equal = 100 * rule.smallest, 100 * rule.equal
+    text = (
+        f"\n{how}\n"
+        "The rule, written down before. SUPPORTED: the lower bound of the last rung's slowdown "
+        f"({100 * rule.confidence:g} %, t over processes,\nHolm over all answers of a runtime) is "
+        f"above max({smallest:g} %, {rule.noises:g} x what the first rung shows against itself). "
+        "REFUTED: the\nupper bound is below. Else INCONCLUSIVE, as where other kernels run, "
+        f"multiply-adds differ by over {equal:g} %, or a grade is below {rule.worst_grade}.\n"
+    )
+    heading = f"ShuffleNetV2's guidelines on {first.case.device_name} ({first.device_name})"
+    return Text.assemble((heading, "bold"), text)
+
+
+def _verdicts(result: Result) -> Table:
+    table = plain_table("verdicts: slowdown in multiply-adds/s, last rung against the first")
+    table.add_column("guideline", no_wrap=True)
+    table.add_column("by")
+    table.add_column("runtime", no_wrap=True)
+    for heading in ("slowdown", "interval", "needed", "foreseen"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for guideline, kind, axis in _questions(result):
+        for number, (cell, verdict) in enumerate(_answers(result, guideline, kind, axis)):
+            found = verdict.decision
+            tag = f" ({found.why})" if found.answer == "REFUTED" else ""
+            name = guideline.upper() + (" +" if kind == "extended" else "")
+            table.add_row(
+                *((name, axis) if not number else ("", "")),
+                cell.label,
+                _percent(found.effect),
+                "" if found.low is None else f"{_percent(found.low)} to {_percent(found.high)}",
+                _percent(found.delta),
+                _percent(verdict.predicted),
+                f"{found.answer}{tag}",
+            )
+    return table
+
+
+def _questions(result: Result) -> list[tuple[str, str, str]]:
+    found = dict.fromkeys(
+        (ladder.guideline, ladder.kind, verdict.axis)
+        for cell in result.cells
+        for ladder in cell.ladders
+        for verdict in ladder.verdicts
+    )
+    return sorted(found, key=lambda one: one[1] == "extended")  # stable: theirs come last
+
+
+def _answers(
+    result: Result, guideline: str, kind: str, axis: str
+) -> Iterator[tuple[Cell, Verdict]]:
+    for cell in result.cells:
+        ladder = _ladder(cell, guideline, kind)
+        for verdict in ladder.verdicts if ladder else ():
+            if verdict.axis == axis:
+                yield cell, verdict
+
+
+def _ladder(cell: Cell, guideline: str, kind: str) -> Ladder | None:
+    return next(
+        (one for one in cell.ladders if (one.guideline, one.kind) == (guideline, kind)), None
+    )
+
+
+def _whys(result: Result) -> Iterator[str]:
+    """What stands in the way of each verdict that is none, and how the probes did."""
+    for cell in result.cells:
+        reasons: dict[str, list[str]] = {}
+        for ladder in cell.ladders:
+            for verdict in ladder.verdicts:
+                if verdict.decision.answer == "INCONCLUSIVE":
+                    name = f"{ladder.guideline.upper()} {verdict.axis}"
+                    reasons.setdefault(verdict.decision.why, []).append(name)
+        for why, names in reasons.items():
+            yield f"{cell.label}: {', '.join(names)}: INCONCLUSIVE, because {why}"
+        if (score := scored(cell)) is not None:
+            yield (
+                f"{cell.label}: the probes alone foresaw {score['right']} of {score['decided']} "
+                f"verdicts; their slowdowns are off by {100 * score['median_error']:.0f} points "
+                f"(median of {score['all']})"
+            )
+    yield ""
+
+
+def scored(cell: Cell) -> dict[str, Any] | None:
+    """How far what the probes foresaw came true, over a cell's verdicts; None of none."""
+    known = [
+        verdict
+        for ladder in cell.ladders
+        for verdict in ladder.verdicts
+        if verdict.predicted is not None
+    ]
+    if not known:
+        return None
+    decided = [one for one in known if one.agrees is not None]
+    errors = [
+        abs(one.decision.effect - one.predicted) for one in known if one.predicted is not None
+    ]
+    return {
+        "right": sum(bool(one.agrees) for one in decided),
+        "decided": len(decided),
+        "all": len(known),
+        "median_error": median(errors),
+    }
+
+
+def _ladder_table(cells: Sequence[tuple[Cell, Ladder]], level: float) -> Table:
+    first = cells[0][1]
+    table = plain_table(f"{first.guideline.upper()}: {first.claim} ({TITLES[first.kind]})")
+    table.add_column("scale", no_wrap=True)
+    table.add_column("rung", no_wrap=True)
+    table.add_column("multiply-adds", justify="right", no_wrap=True)
+    reproduction = first.kind == "reproduction"
+    if reproduction:
+        table.add_column("paper", justify="right", no_wrap=True)
+    for cell, _ in cells:
+        table.add_column(f"{cell.label}\n/s", justify="right", no_wrap=True)
+        table.add_column("relative", justify="right", no_wrap=True)
+        table.add_column("foreseen", justify="right", no_wrap=True)
+    by_cell = [{(r.scale, r.axis, r.label): r for r in ladder.rungs} for _, ladder in cells]
+    before = None
+    for key, rung in by_cell[0].items():
+        if rung.axis == COPY:
+            continue
+        work = rung.record["multiply_adds"].value
+        row = [rung.scale if rung.scale != before else "", rung.label, si(float(work or 0), "", 3)]
+        row += [_paper(rung)] if reproduction else []
+        for rungs in by_cell:
+            row += _speeds(rungs[key], level) if key in rungs else ["", "", ""]
+        table.add_row(*row)
+        before = rung.scale
+    return table
+
+
+def _speeds(rung: Rung, level: float) -> list[str]:
+    speed, bounds = relative_speed(rung, level)
+    absolute = "" if rung.speed is None else si(rung.speed, "", 3)
+    half = "" if not bounds or bounds[0] == bounds[1] else f" ±{(bounds[1] - bounds[0]) / 2:.2f}"
+    foreseen = "" if rung.foreseen is None else f"{rung.foreseen:.2f}"
+    return [absolute, f"{speed:.2f}{half}", foreseen]
+
+
+def _paper(rung: Rung) -> str:
+    if rung.paper is None:
+        return ""
+    value, low, high = rung.paper
+    return f"{value:.2f}" if low == high else f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _paper_table(guideline: str) -> Table:
+    """Relative speeds as the paper's table has them, and what its printed digits leave open."""
+    table = plain_table(f"{guideline.upper()} in the paper: speed over the first row's")
+    table.add_column("row", no_wrap=True)
+    scales = ("x1", "x2", "x4")
+    for column in COLUMNS:
+        for scale in scales:
+            heading = f"{PAPER_DEVICES[column]}\n{scale}" if scale == "x1" else f"\n{scale}"
+            table.add_column(heading, justify="right", no_wrap=True)
+    settings = dict.fromkeys(row.setting for row in published() if row.guideline == guideline)
+    for setting in settings:
+        cells = []
+        for column in COLUMNS:
+            for scale in scales:
+                found = paper_speed(guideline, setting, scale, column)
+                cells.append(
+                    "" if found is None else f"{found[0]:.2f} ±{(found[2] - found[1]) / 2:.2f}"
+                )
+        table.add_row(setting.replace(";", ", "), *cells)
+    return table
+
+
+def _alignment_table(alignments: Sequence[tuple[Cell, Alignment]]) -> Table:
+    table = plain_table("slowdown of the last rung: whole vectors, and the paper's own channels")
+    for heading in ("guideline", "runtime", "channels of"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("whole vectors", "the paper's", "of padded work"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("the difference")
+    for cell, one in alignments:
+        table.add_row(
+            f"{one.guideline.upper()} {one.axis}",
+            cell.label,
+            PAPER_DEVICES[one.column],
+            _percent(one.verdict),
+            _percent(one.reproduction),
+            _percent(one.padded),
+            one.explains,
+        )
+    return table
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:+.1f} %" if isfinite(value) else "unknown"
+
+
+def _closing(result: Result, folder: str | None) -> Iterator[str]:
+    records = result.records
+    grades = Counter(str(record.quality.grade) for record in records)
+    shares = ", ".join(f"{count} x {grade}" for grade, count in sorted(grades.items()))
+    yield f"quality of {len(records)} records: {shares}"
+    reasons = Counter(reason for record in records for reason in record.quality.reasons)
+    for reason, count in reasons.most_common(REASONS_SHOWN):
+        yield f"        {count} x {reason}"
+    if len(reasons) > REASONS_SHOWN:
+        yield f"        and {len(reasons) - REASONS_SHOWN} other remarks, in the records"
+    yield f"records {records[0].session or records[0].id}"
+    if folder is not None:
+        yield f"folder  {folder}"
+    yield f"repeat  {records[0].command}"
+
+
+def guideline_document(result: Result, folder: str | None) -> dict[str, Any]:
+    """The whole result: rule, cells, verdicts and rungs."""
+    first = result.records[0]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": "guidelines",
+        "created": first.created,
+        "device": {"type": first.case.device, "name": first.device_name},
+        "rule": result.rule.__dict__,
+        "cells": [_cell_document(cell, 1 - result.rule.confidence) for cell in result.cells],
+        "quality": dict(Counter(str(record.quality.grade) for record in result.records)),
+        "environment": first.environment,
+        "session": first.session,
+        "folder": folder,
+        "command": first.command,
+    }
+
+
+def _cell_document(cell: Cell, level: float) -> dict[str, Any]:
+    return {
+        **cell.conditions,
+        "score": scored(cell),
+        "verdicts": [
+            {"guideline": ladder.guideline, "ladder": ladder.kind, "claim": ladder.claim}
+            | _verdict_document(verdict)
+            for ladder in cell.ladders
+            for verdict in ladder.verdicts
+        ],
+        "rungs": [
+            _rung_document(ladder, rung, level) for ladder in cell.ladders for rung in ladder.rungs
+        ],
+        "alignment": [one._asdict() for one in cell.alignments],
+    }
+
+
+def _verdict_document(verdict: Verdict) -> dict[str, Any]:
+    found = verdict.decision._asdict() | {"answer": str(verdict.decision.answer)}
+    noise = verdict.decision.noise
+    return {
+        "axis": verdict.axis,
+        **found,
+        "noise": noise if isfinite(noise) else None,
+        "delta": verdict.decision.delta if isfinite(verdict.decision.delta) else None,
+        "predicted_effect": verdict.predicted,
+        "predicted_answer": verdict.predicted_answer and str(verdict.predicted_answer),
+        "foreseen": verdict.agrees,
+    }
+
+
+def _rung_document(ladder: Ladder, rung: Rung, level: float) -> dict[str, Any]:
+    speed, bounds = relative_speed(rung, level)
+    latency = rung.record["latency"]
+    executed = rung.record.get("executed_kernels")
+    rows = executed.details["kernels"] if executed is not None and executed.samples else None
+    padded, predicted = (
+        rung.record.get(name) for name in ("multiply_adds_padded", "predicted_latency")
+    )
+    return {
+        "guideline": ladder.guideline,
+        "ladder": ladder.kind,
+        "scale": rung.scale,
+        "axis": rung.axis,
+        "rung": rung.label,
+        "multiply_adds": rung.record["multiply_adds"].value,
+        "multiply_adds_padded": padded and padded.value,
+        "memory_access_fused": rung.record["memory_access_fused"].value,
+        "latency": latency.value,
+        "predicted_latency": predicted and predicted.value,
+        "images_per_second": rung.record.case.batch_size / latency.value if latency.value else None,
+        "multiply_adds_per_second": rung.speed,
+        "relative_speed": speed if isfinite(speed) else None,
+        "relative_speed_ci": bounds,
+        "predicted_relative_speed": rung.foreseen,
+        "paper_relative_speed": rung.paper,
+        "kernels": None if rows is None else dict(Counter(f"{row[1]} x{row[2]}" for row in rows)),
+        "quality": rung.record.quality.grade,
+        "record": rung.record.id,
+    }
+
+
+def guideline_rows(result: Result) -> list[dict[str, Any]]:
+    """A row for each rung of each cell."""
+    level = 1 - result.rule.confidence
+    return [
+        cell.conditions | _rung_document(ladder, rung, level)
+        for cell in result.cells
+        for ladder in cell.ladders
+        for rung in ladder.rungs
+    ]

@@ -1,0 +1,260 @@
+"""Planted records, as a run would keep them: each gets exactly the verdict of the rule."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import in_turn, record
+
+from benchbench import config
+from benchbench.cases import Case
+from benchbench.experiments.guidelines.judge import Result, Verdict, judge, paper_speed
+from benchbench.experiments.guidelines.ladders import (
+    BASE,
+    COPY,
+    Rung,
+    reproduction_rungs,
+    verdict_rungs,
+    with_copy,
+)
+from benchbench.measure import Measured
+from benchbench.measurements import Measurement, exact
+from benchbench.profilers.complexity import complexity
+from benchbench.records import Record
+from benchbench.report.guidelines import guideline_document, guideline_rows, guideline_tables
+from benchbench.store import Store
+
+OPTIONS = config.guideline_settings()
+RULE = {
+    "smallest": 0.03,
+    "noises": 2.0,
+    "confidence": 0.95,
+    "equal": 0.005,
+    "worst_grade": "B",
+    "processes": 5,
+}
+SETTINGS = {"task": {"name": "guidelines", "rule": RULE}, "guideline": OPTIONS}
+NOISE = (0.9985, 0.999, 1.0, 1.001, 1.0015)
+AXES = {
+    "g1": ("widths",),
+    "g2": ("groups",),
+    "g3": ("series", "parallel, add", "parallel, concat"),
+    "g4": ("ReLU", "shortcut", "ReLU and shortcut"),
+}
+Slowdown = Callable[[Rung], float]
+Plant = Callable[..., list[Record]]
+
+
+def steps(*factors: float) -> Slowdown:
+    """A rung of step n takes so many times as long as the first."""
+    return lambda rung: 1.0 if rung.axis in (BASE, COPY) else factors[rung.step - 1]
+
+
+@pytest.fixture
+def plant(case: Callable[..., Case]) -> Plant:
+    counts: dict[str, list[Measurement]] = {}
+
+    def make(rungs: list[Rung], slowdown: Slowdown, **changes: Any) -> list[Record]:
+        return list(_records(case, counts, rungs, slowdown, **changes))
+
+    return make
+
+
+def _records(
+    case: Callable[..., Case],
+    counts: dict[str, list[Measurement]],
+    rungs: list[Rung],
+    slowdown: Slowdown,
+    *,
+    kernel: Callable[[Rung], str] = lambda _: "brgemm",
+    load: float = 0.0,
+    work: Callable[[Rung], float] = lambda _: 1.0,
+) -> Iterator[Record]:
+    for number, rung in enumerate(rungs):
+        made = replace(
+            case(target=rung.target, arguments=rung.arguments, resolution=56, name=rung.label),
+            input_channels=rung.input_channels,
+            turn=f"{rung.guideline} {rung.ladder} {rung.scale}",
+            axes={key: getattr(rung, key) for key in _AXES},
+        )
+        counted = list(complexity(made).measurements)
+        counted = [
+            exact("multiply_adds", round(work(rung) * item.flat[0]))
+            if item.metric == "multiply_adds"
+            else item
+            for item in counted
+        ]
+        seconds = 0.01 * slowdown(rung)
+        # Rungs differ from process to process by the same noise in another order.
+        medians = [seconds * NOISE[(place * 2 + number) % 5] for place in range(5)]
+        latency = in_turn(
+            [[median] * 40 for median in medians],
+            epoch_rounds=[20, 20],
+            probe=[0.001] * 40,
+            sentinels={"load": load, "runnable": 0},
+        )
+        machine = {"machine": {"cpu": "made up", "logical_cores": 2}}
+        kernels = exact("executed_kernels", 1, kernels=[["0", kernel(rung), 1]])
+        foreseen = Measurement(
+            "predicted_latency",
+            samples=((seconds,),),
+            details={"peak_multiply_adds": 8e10, "peak_bandwidth": 5e10, "launch_cost": 1e-6},
+        )
+        measured = Measured(made, machine, [*counted, latency, kernels, foreseen])
+        yield record(measured, task="guidelines", settings=SETTINGS, session="planted", tag="made")
+
+
+_AXES = ("guideline", "ladder", "scale", "axis", "step", "label", "setting", "last")
+
+
+def ladder(guideline: str) -> list[Rung]:
+    rungs = verdict_rungs(guideline, OPTIONS[guideline])
+    scales = dict.fromkeys(rung.scale for rung in rungs)
+    return [r for scale in scales for r in with_copy([r for r in rungs if r.scale == scale])]
+
+
+def verdicts(result: Result) -> dict[str, Verdict]:
+    (cell,) = result.cells
+    return {verdict.axis: verdict for ladder in cell.ladders for verdict in ladder.verdicts}
+
+
+@pytest.mark.parametrize("guideline", AXES)
+@pytest.mark.parametrize(
+    ("slowdown", "answer", "why"),
+    [
+        (steps(1.1, 1.2, 1.3), "SUPPORTED", ""),
+        (steps(1.0, 1.0, 1.0), "REFUTED", "no effect"),
+        (steps(0.9, 0.85, 0.8), "REFUTED", "reversed"),
+    ],
+)
+def test_support_no_effect_and_reversal(
+    plant: Plant, guideline: str, slowdown: Slowdown, answer: str, why: str
+) -> None:
+    found = verdicts(judge(plant(ladder(guideline), slowdown)))
+    assert tuple(found) == AXES[guideline]
+    assert {(v.decision.answer, v.decision.why) for v in found.values()} == {(answer, why)}
+
+
+@pytest.mark.parametrize("guideline", AXES)
+def test_scales_that_disagree(plant: Plant, guideline: str) -> None:
+    def slowdown(rung: Rung) -> float:
+        return steps(1.2, 1.3, 1.4)(rung) if rung.scale != "x4" else 1.0
+
+    for verdict in verdicts(judge(plant(ladder(guideline), slowdown))).values():
+        assert verdict.decision.answer == "INCONCLUSIVE"
+        assert verdict.decision.why == "scales disagree: slower at x1, x2, not at x4"
+
+
+@pytest.mark.parametrize("guideline", AXES)
+def test_unequal_multiply_adds(plant: Plant, guideline: str) -> None:
+    """What takes 20 % longer because it does 20 % more is none of the guideline's business."""
+
+    def more(rung: Rung) -> float:
+        return 1.0 if rung.axis in (BASE, COPY) else 1.2
+
+    records = plant(ladder(guideline), steps(1.2, 1.2, 1.2), work=more)
+    for verdict in verdicts(judge(records)).values():
+        assert verdict.decision.answer == "INCONCLUSIVE"
+        assert "multiply-adds differ by 20 % at x1" in verdict.decision.why
+        assert verdict.decision.effect == pytest.approx(0, abs=0.006)
+
+
+@pytest.mark.parametrize("guideline", AXES)
+def test_mixed_kernels(plant: Plant, guideline: str) -> None:
+    def kernel(rung: Rung) -> str:
+        return "slow" if rung.last and rung.scale == "x2" else "brgemm"
+
+    records = plant(ladder(guideline), steps(1.2, 1.3, 1.4), kernel=kernel)
+    for verdict in verdicts(judge(records)).values():
+        assert verdict.decision.answer == "INCONCLUSIVE"
+        assert verdict.decision.why == "other kernels run on other rungs at x2: brgemm, slow"
+
+
+@pytest.mark.parametrize("guideline", AXES)
+def test_a_bad_grade(plant: Plant, guideline: str) -> None:
+    """A load of 9 on two cores allows a B; 5 % of drift of the probe does not."""
+    good = plant(ladder(guideline), steps(1.2, 1.3, 1.4), load=9.0)
+    assert {r.quality.grade for r in good} == {"B"}
+    assert {v.decision.answer for v in verdicts(judge(good)).values()} == {"SUPPORTED"}
+    graded = [replace(r, quality=replace(r.quality, grade="C")) for r in good]
+    for verdict in verdicts(judge(graded)).values():
+        assert (verdict.decision.answer, verdict.decision.why) == ("INCONCLUSIVE", "quality is C")
+
+
+def test_the_probes_are_scored(plant: Plant) -> None:
+    """The planted prediction is the planted time: right, and off by the noise alone."""
+    (found,) = verdicts(judge(plant(ladder("g2"), steps(1.1, 1.3)))).values()
+    assert found.predicted == pytest.approx(0.3)
+    assert found.agrees is True
+
+
+def test_alignment_is_named_where_padding_explains_it(plant: Plant) -> None:
+    """Whole vectors show no effect; the paper's channels take as long as their padding says."""
+    rungs = ladder("g1")
+    narrow = [r for column in ("arm",) for r in reproduction_rungs("g1", column)[0]]
+    scales = dict.fromkeys(rung.scale for rung in narrow)
+    rungs += [r for scale in scales for r in with_copy([r for r in narrow if r.scale == scale])]
+    plain = plant(rungs, steps(1.0, 1.0, 1.0))
+
+    def padded(rung: Rung) -> float:
+        own = next(r for r in plain if r.case.axes["label"] == rung.label)
+        counts = [own[name].flat[0] for name in ("multiply_adds_padded", "multiply_adds")]
+        base = next(
+            r for r in plain if r.case.axes["axis"] == BASE and r.case.turn == own.case.turn
+        )
+        first = [base[name].flat[0] for name in ("multiply_adds_padded", "multiply_adds")]
+        return float(counts[0] / first[0])
+
+    (cell,) = judge(plant(rungs, padded)).cells
+    (alignment,) = cell.alignments
+    assert alignment.column == "arm"
+    assert alignment.verdict == pytest.approx(0, abs=0.01)
+    assert alignment.reproduction > 0.05
+    assert alignment.explains == "vector alignment explains it"
+
+
+def test_the_papers_relative_speed_keeps_its_digits() -> None:
+    """Table 2, ARM, x4: 2.2 over 2.3 images/s is anything from 2.15/2.35 to 2.25/2.25."""
+    found = paper_speed("g2", "g=2", "x4", "arm")
+    assert found == pytest.approx((2.2 / 2.3, 2.15 / 2.35, 2.25 / 2.25))
+    assert paper_speed("g1", "c1:c2=1:12", "x1", "gpu") == pytest.approx(
+        (748 / 1480, 747.5 / 1480.5, 748.5 / 1479.5)
+    )
+
+
+def test_reports_can_be_written(plant: Plant) -> None:
+    result = judge([r for g in AXES for r in plant(ladder(g), steps(1.1, 1.2, 1.3))])
+    document = json.loads(json.dumps(guideline_document(result, None), allow_nan=False))
+    assert document["task"] == "guidelines"
+    (cell,) = document["cells"]
+    assert len(cell["verdicts"]) == 8
+    assert {one["answer"] for one in cell["verdicts"]} == {"SUPPORTED"}
+    assert len(guideline_rows(result)) == len(result.records)
+    assert guideline_tables(result, None)
+
+
+def test_stored_records_are_judged_without_torch(plant: Plant, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'kept.sqlite'}"
+    store = Store(url)
+    for one in plant(ladder("g2"), steps(1.1, 1.2)):
+        store.put(one)
+    store.close()
+    program = (
+        "import sys; from benchbench.commandline import run_command_line\n"
+        f"code = run_command_line(['task=guidelines', 'records=made', 'store.url={url}', "
+        f"'plots=false', 'results={tmp_path}', 'output=json'])\n"
+        "sys.exit(99 if 'torch' in sys.modules else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (verdict,) = json.loads(done.stdout)["cells"][0]["verdicts"]
+    assert verdict["answer"] == "SUPPORTED"
