@@ -217,11 +217,7 @@ def _by_operator(record: Record) -> tuple[tuple[tuple[Kernel, str], ...], int]:
     """G4's kernels with the operator that starts each, and the bytes of what they are beside."""
     names = [name for name, starts, _ in record["launches"].details["operators"] if starts]
     named = list(zip(kernels_of(record), names, strict=True))
-    moving = [
-        (kernel, name)
-        for kernel, name in named
-        if name not in (*MATRIX_OPERATORS, *REDUCTIONS) and kernel.bytes
-    ]
+    moving = [pair for pair in named if pair[1] not in (*MATRIX_OPERATORS, *REDUCTIONS)]
     matrix_bytes = sum(kernel.bytes for kernel, name in named if name in MATRIX_OPERATORS)
     return tuple(sorted(moving, key=lambda pair: -pair[0].bytes)), matrix_bytes
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchbench.cases import Case, from_models, from_settings
 from benchbench.config import ProfilerSettings, Settings
-from benchbench.errors import UserError
+from benchbench.errors import NoEvidence, UserError
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
 from benchbench.tasks.shared import latest_session, plan
@@ -71,6 +71,8 @@ def _judged(records: Sequence[Record], settings: Settings, *, interrupted: bool)
 
     thresholds = thresholds_of(settings.task.rule)
     audits = [judge(record, thresholds) for record in records if not is_lone(record)]
+    if not audits:
+        raise NoEvidence(f"record {records[0].id}: there is no record of the network beside it")
     swaps = judge_swaps(records)
     known = any(found.known for found in audits)
     return Result(

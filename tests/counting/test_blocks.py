@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from variants import variant
 
 from architectures.blocks import ConvNormAct
@@ -97,6 +98,26 @@ def test_stages_are_looked_through(stages: tuple[nn.Module, ...]) -> None:
     network = nn.Sequential(ConvNormAct(3, 4), *stages).eval().to("meta")
     found = blocks(network, walk(network, torch.empty(1, 3, 8, 8, device="meta")))
     assert [(block.kind, block.convolutions) for block in found] == [("Unit", 2)] * 4
+
+
+class PoolingUnit(nn.Module):
+    """A convolution, and a pool by the unit's own code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(self.convolution(x), 3, 1, 1)
+
+
+def test_what_a_blocks_own_code_executes_is_counted() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), PoolingUnit(), PoolingUnit()).to("meta")
+    found = blocks(network, walk(network, torch.empty(1, 3, 8, 8, device="meta")))
+    assert [tuple(block) for block in found] == [
+        ("1", "PoolingUnit", 1, 1, 0),
+        ("2", "PoolingUnit", 1, 1, 0),
+    ]
 
 
 def test_a_network_that_repeats_nothing_has_no_blocks() -> None:

@@ -31,6 +31,8 @@ from benchbench.records import Record
         (row(10, 6), "G1", (8, 8, 1)),
         # Groups stay, and divide both: 24 is the least that 3 and 8 do.
         (row(240, 60, groups=3), "G1", (120, 120, 3)),
+        # 42.4: multiples of 24 miss by a quarter, of 12 by 4 %.
+        (row(30, 60, groups=3), "G1", (36, 48, 3)),
         # At stride 2 a quarter is written: as many elements are read with half the channels.
         (row(128, 128, stride=2), "G1", (64, 256, 1)),
         # Half the channels each: 1 / sqrt(4).
