@@ -119,7 +119,8 @@ class ChannelShuffle(nn.Module):
     """The channels of two groups, mixed (arXiv:1707.01083)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
+        mixed: Tensor = x.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
+        return mixed
 
 
 def _squeeze_excite(channels: int) -> nn.Module:

@@ -16,6 +16,7 @@ from benchbench.support import PRECISIONS, check_execution
 OUTPUTS = ("table", "json", "csv")
 LAYOUTS = ("contiguous", "channels_last")
 CACHES = ("warm", "cold")
+ABLATIONS = ("edits", "factorial")
 MODES = ("inference", "train")
 WEIGHTS_FORMATS = ("auto", "torchvision", "timm", "official", "lite_pytorch")
 
@@ -112,6 +113,7 @@ class Settings:
     threads: str = "1"  # a number, or "all"
     resolution: int | None = None  # None: the network's own
     input: str = "random"  # or the path of an image; for task=accuracy, of a folder of them
+    ablation: str = "edits"  # of task=ablation: one edit at a time; or "factorial"
     crops: int = 500  # of task=agreement: random ones, of the image or images of `input`
     labels: str | None = None  # path of the labels of a folder without class folders
     calibration: str | None = None  # folder of images to see int8's ranges on; None: noise
@@ -200,6 +202,7 @@ _ALLOWED = {
     "layout": LAYOUTS,
     "precision": PRECISIONS,
     "cache": CACHES,
+    "ablation": ABLATIONS,
     "mode": MODES,
     "weights_format": WEIGHTS_FORMATS,
 }

@@ -30,6 +30,7 @@ STAGES = (
             "benchbench.provenance",
             "benchbench.measure",
             "benchbench.prediction",
+            "benchbench.compensation",
         ),
     ),
     ("benchbench.checks", "benchbench.quality"),
@@ -94,6 +95,8 @@ def test_every_stage_names_what_exists() -> None:
         *("records", "store", "experiments.crosscheck", "report.tables", "worker"),
         *("experiments.bound", "experiments.operators", "report.operators"),
         *("experiments.audit", "experiments.swaps", "experiments.sayings", "report.audit"),
+        *("experiments.ablation", "report.ablation", "report.ablation_document"),
+        "report.ablation_pictures",
     ],
 )
 def test_judging_and_reporting_need_no_torch(part: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,9 +30,12 @@ VALUES = {
     "energy": 3.0,
     "device_time": 0.01,
     "graph": 55,
+    "kernels": 2,
+    "preparation": 3.0,
 }
 NAMES = {"memory": "peak_memory", "roofs": "launch_cost", "fvcore": "flops_fvcore"}
 NAMES |= {"operators": "operator_time", "graph": "graph_nodes"}
+NAMES |= {"kernels": "executed_kernels", "preparation": "preparation_time"}
 
 
 @pytest.fixture
@@ -82,6 +86,44 @@ def test_networks_that_take_turns_share_their_processes_and_others_do_not(
         ("b", "memory"),
         ("a", "roofs"),  # of the machine, whatever runs on it
     ]
+
+
+def test_an_experiment_begins_with_the_roofs_and_looks_at_kernels_in_one_process(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    """What the roofs let one expect is kept before anything is timed."""
+    cases = [case(name=name, turn=turn) for name, turn in (("a", "1"), ("b", "2"))]
+    wanted = ProfilerSettings(latency=True, roofs=True, kernels=True)
+    told: list[set[str]] = []
+
+    def kept(found: Sequence[Measured]) -> None:
+        told.append({measurement.metric for measurement in found[0].measurements})
+
+    measure(cases, wanted, BudgetSettings(processes=2), quiet, kept)
+    assert [(work.number, work.names, *work.profilers) for work in works] == [
+        (0, "a", "roofs"),
+        (0, "a, b", "latency"),
+        (0, "a, b", "kernels"),
+        (1, "a, b", "latency"),
+    ]
+    assert "latency" not in told[0]
+
+
+def test_the_small_networks_of_an_experiment_are_exported_in_one_process(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    cases = [case(name=name, turn="1", runtime="onnxruntime") for name in ("a", "b")]
+    measure([*cases, case(name="c", turn="1")], ProfilerSettings(latency=True), BUDGET, quiet)
+    first, second, *_ = works
+    assert (first.names, first.profilers) == ("a, b", ("preparation",))
+    assert (second.names, second.profilers) == ("a, b, c", ("latency",))
+    folders = [one.prepared for one in second.cases]
+    assert None not in folders[:2]
+    assert folders[2] is None
+    works.clear()
+    apart = [replace(one, turn="") for one in cases]
+    measure(apart, ProfilerSettings(latency=True), BUDGET, quiet)
+    assert [work.names for work in works[:2]] == ["a", "b"]
 
 
 def test_counts_need_no_process_and_wait_for_nobody(

@@ -47,7 +47,10 @@ def save(record: Record, runs: Path) -> Path | None:
 
 
 def write(figures: Mapping[str, Callable[[], Figure]], runs: Path, name: str, created: str) -> Path:
-    """Draw figures into a new folder below `runs`, which appears when all of them are written."""
+    """Draw figures into a folder below `runs`, which appears when all of them are written.
+
+    It is named after the records, so where these are judged again their pictures are replaced.
+    """
     from matplotlib import rc_context
 
     born = datetime.fromisoformat(created)
@@ -62,8 +65,16 @@ def write(figures: Mapping[str, Callable[[], Figure]], runs: Path, name: str, cr
                 figure = draw()
                 figure.savefig(unfinished / f"{stem}.png", dpi=150)
                 figure.savefig(unfinished / f"{stem}.svg", metadata={"Date": None})
-        unfinished.rename(folder)
+        _place(unfinished, folder)
     return folder
+
+
+def _place(unfinished: Path, folder: Path) -> None:
+    if not folder.exists():
+        unfinished.rename(folder)
+        return
+    for file in unfinished.iterdir():
+        file.replace(folder / file.name)
 
 
 def _pictures(record: Record) -> Iterable[tuple[str, Callable[[Record], Figure]]]:

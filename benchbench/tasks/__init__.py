@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchbench.config import Settings
 from benchbench.jobs import Job, Result
+from benchbench.tasks.ablation import ablation
 from benchbench.tasks.audit import audit
 from benchbench.tasks.guidelines import guidelines
 from benchbench.tasks.inventory import list_
@@ -21,6 +22,7 @@ TASKS: dict[str, Callable[[Settings, Job], Result]] = {
     "selftest": selftest,
     "compare": compare,
     "audit": audit,
+    "ablation": ablation,
     "guidelines": guidelines,
     "list": list_,
 }

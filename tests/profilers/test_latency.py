@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -81,6 +82,7 @@ def measure(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> Measu
         budget: BudgetSettings = BUDGET,
         beat: Callable[[float], bool] = lambda _: True,
         number: int = 0,
+        turns: Mapping[str, str] = MappingProxyType({}),
         **changes: Any,
     ) -> list[dict[str, Measurement]]:
         monkeypatch.setattr(module, "prepare", world.prepare)
@@ -92,7 +94,7 @@ def measure(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> Measu
         for user in (module, warm_up):
             monkeypatch.setattr(user, "timer_cost", lambda: 50e-9)
         monkeypatch.setattr(module, "clock_resolution", lambda: 1e-9)
-        cases = [case(name=name, **changes) for name in world.durations]
+        cases = [case(name=name, turn=turns.get(name, ""), **changes) for name in world.durations]
         found: list[dict[str, Measurement]] = [{} for _ in cases]
         for index, measurement in module.latency(cases, budget, beat, number):
             found[index][measurement.metric] = measurement
@@ -179,6 +181,26 @@ def test_networks_take_turns_in_balanced_orders(measure: Measure) -> None:
     assert all(sorted(copy) == list("abcd") for copy in copies)
     assert all(one == other[::-1] for one, other in zip(copies[::2], copies[1::2], strict=False))
     assert len({*copies}) > 2
+
+
+def test_one_turn_comes_after_the_other(measure: Measure) -> None:
+    """What stands between them in the list does not stand between them in time."""
+    world = World({"a": [0.02], "b": [0.03], "c": [0.04], "d": [0.05]})
+    turns = {"a": "one", "b": "two", "c": "one", "d": "two"}
+    found = measure(world, BudgetSettings(seconds=1.0, warm_up_seconds=0.0), turns=turns)
+    assert [each["latency"].value for each in found] == pytest.approx([0.02, 0.03, 0.04, 0.05])
+    copies = "".join(world.copies)
+    assert max(map(copies.rindex, "ac")) < min(map(copies.index, "bd"))
+    assert details(found[0])["probe"] == details(found[2])["probe"]
+    assert details(found[0])["probe"] is not details(found[1])["probe"]
+
+
+def test_stopped_between_two_turns_the_second_is_not_begun(measure: Measure) -> None:
+    world = World({"a": [0.02], "b": [0.03], "c": [0.04], "d": [0.05]})
+    turns = {"a": "one", "b": "one", "c": "two", "d": "two"}
+    found = measure(world, turns=turns, beat=lambda fraction: fraction < 0.4)
+    assert "latency" in found[0]
+    assert "latency" not in found[2]
 
 
 def test_processes_begin_with_different_orders(measure: Measure) -> None:
