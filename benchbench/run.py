@@ -20,11 +20,11 @@ from benchbench.tasks import TASKS
 ONLY_READ_BY = {
     "labels": ("accuracy",),
     "crops": ("agreement",),
-    "models": ("rank", "explain"),
+    "models": ("rank", "audit", "explain"),
     "largest_multiply_adds": ("explain",),
     "runtimes": ("rank", "guidelines", "ablation", "explain"),
     "precisions": ("rank", "guidelines", "explain"),
-    "records": ("rank", "guidelines", "ablation", "explain", "scaling"),
+    "records": ("rank", "guidelines", "audit", "ablation", "explain", "scaling"),
     "guideline": ("guidelines",),
     "ladders": ("guidelines",),
     "ablation": ("ablation",),

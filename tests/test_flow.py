@@ -94,6 +94,7 @@ def test_every_stage_names_what_exists() -> None:
     [
         *("records", "store", "experiments.crosscheck", "report.tables", "worker"),
         *("experiments.bound", "experiments.operators", "report.operators"),
+        *("experiments.audit", "experiments.swaps", "experiments.sayings", "report.audit"),
         *("experiments.ablation", "report.ablation", "report.ablation_document"),
         "report.ablation_pictures",
         *("experiments.explain", "report.explain", "report.explain_pictures"),

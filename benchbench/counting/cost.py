@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 from torch import nn
 
+from benchbench.counting.blocks import blocks
+from benchbench.counting.dependencies import operator_rows
 from benchbench.counting.formulas import Convolution
 from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
 from benchbench.counting.padding import padded_multiply_adds
+from benchbench.counting.split import convolution_rows, with_element_size
 from benchbench.counting.walk import Executed, Walk
 from benchbench.measurements import Layer, Measurement, exact
 from benchbench.metrics import METRICS
@@ -41,9 +44,10 @@ def cost(network: nn.Module, walked: Walk, block: int = 1) -> Cost:
 
     `block`: how many channels the device computes on at once.
     """
+    fused = fused_bytes(walked)
     charged = [
-        _Charged(op, fused, executed_bytes(op), padded_multiply_adds(op, block))
-        for op, fused in zip(walked.executed, fused_bytes(walked), strict=True)
+        _Charged(op, moved, executed_bytes(op), padded_multiply_adds(op, block))
+        for op, moved in zip(walked.executed, fused, strict=True)
     ]
     params_by_layer = _own_params(network)
     layers = tuple(_layers(charged, params_by_layer))
@@ -54,9 +58,19 @@ def cost(network: nn.Module, walked: Walk, block: int = 1) -> Cost:
             exact("params", sum(params_by_layer.values())),
             exact("multiply_adds", totals["multiply_adds"], operators=_by_operator(walked)),
             exact("multiply_adds_padded", sum(c.padded for c in charged), vector_block=block),
-            exact("launches", totals["launches"], dispatched=walked.dispatched),
+            exact(
+                "launches",
+                totals["launches"],
+                dispatched=walked.dispatched,
+                operators=operator_rows(walked, fused),
+                blocks=[list(block) for block in blocks(network, walked)],
+            ),
             exact("activations", totals["activations"]),
-            exact("memory_access_paper", totals["memory_access_paper"]),
+            exact(
+                "memory_access_paper",
+                totals["memory_access_paper"],
+                convolutions=convolution_rows(walked),
+            ),
             exact(
                 "memory_access_ops",
                 totals["memory_access_ops"],
@@ -90,6 +104,10 @@ def with_elements_of(size: int, walked_size: int, found: Cost) -> Cost:
             details["kernels"] = [
                 [layer, work, bytes_of(moved), padded]
                 for layer, work, moved, padded in details["kernels"]
+            ]
+        if "convolutions" in details:
+            details["convolutions"] = [
+                with_element_size(row, size) for row in details["convolutions"]
             ]
         return exact(item.metric, bytes_of(int(item.flat[0])), **details)
 

@@ -91,7 +91,7 @@ class _Values:
         self.written: set[int] = set()
 
     def kernel_to_join(self, op: Executed) -> int | None:
-        produced = [(self.current.get(_storage(x)), x) for x in op.operands]
+        produced = [(self.current.get(storage(x)), x) for x in op.operands]
         known = [(value, x) for value, x in produced if value is not None]
         if not known:
             return None
@@ -100,26 +100,27 @@ class _Values:
 
     def read(self, tensor: Tensor, kernel: int | None) -> None:
         """Charge a read of `tensor` to `kernel` (None: the caller, free), and its writing."""
-        value = self.current.get(_storage(tensor))
+        value = self.current.get(storage(tensor))
         if value is not None and value.kernel == kernel:
             return
         if value is not None and value.order not in self.written:
             self.written.add(value.order)
             self.accounts[value.kernel] += value.size
         order = None if value is None else value.order
-        key = (kernel, _storage(tensor), order, *_place(tensor))
+        key = (kernel, storage(tensor), order, *_place(tensor))
         if kernel is not None and key not in self.reads:
             self.reads.add(key)
             self.accounts[kernel] += stored_bytes(tensor)
 
     def produce(self, tensor: Tensor, kernel: int, *, order: int) -> None:
-        size, before = stored_bytes(tensor), self.current.get(_storage(tensor))
+        size, before = stored_bytes(tensor), self.current.get(storage(tensor))
         if before is not None and before.kernel == kernel:
             size = max(size, before.size)  # written in place in part: the rest leaves as well
-        self.current[_storage(tensor)] = _Value(kernel, order, size)
+        self.current[storage(tensor)] = _Value(kernel, order, size)
 
 
-def _storage(tensor: Tensor) -> int:
+def storage(tensor: Tensor) -> int:
+    """What tells a tensor's memory from others': views share their tensor's."""
     # `data_ptr` is 0 on the meta device. The walk keeps the tensors, so this stays unique.
     return int(tensor.untyped_storage()._cdata)
 

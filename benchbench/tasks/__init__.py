@@ -7,6 +7,7 @@ from collections.abc import Callable
 from benchbench.config import Settings
 from benchbench.jobs import Job, Result
 from benchbench.tasks.ablation import ablation
+from benchbench.tasks.audit import audit
 from benchbench.tasks.explain import explain
 from benchbench.tasks.guidelines import guidelines
 from benchbench.tasks.inventory import list_
@@ -22,6 +23,7 @@ TASKS: dict[str, Callable[[Settings, Job], Result]] = {
     "rank": rank,
     "selftest": selftest,
     "compare": compare,
+    "audit": audit,
     "ablation": ablation,
     "guidelines": guidelines,
     "explain": explain,
