@@ -64,6 +64,7 @@ class Case:
     crops: int | None = None  # of the images to judge on; for task=agreement
     prepared: str | None = None  # folder of what the runtime made of it; records leave it out
     input_channels: int = 3
+    processes: int | None = None  # to be measured in at most, where the budget has more
     turn: str = ""  # cases of one turn are measured in turn; one turn after the other
     axes: Mapping[str, Any] = field(
         default_factory=dict

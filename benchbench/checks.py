@@ -320,4 +320,6 @@ CHECKS: tuple[Check, ...] = (
     *(_processes, _interval, _activations, _probe, _warm_up, _unwatched),
     *(_cpu_share, _switches, _neighbours, _steal, _throttled, _clock, _sensors, _settings),
 )
+# What they see moves times, but not ratios of times that were taken in turn.
+OF_TIMES_ALONE: tuple[Check, ...] = (_interval, _probe, _warm_up)
 CHECKS_OF_PEAKS: tuple[Check, ...] = (_processes_of_peaks, _spread_of_peaks)

@@ -22,7 +22,7 @@ def unknown(what: str, name: str, allowed: Iterable[str], see: str = "--help") -
     options = sorted(allowed)
     close = get_close_matches(name, options, n=3, cutoff=0.6)
     hint = f"; close: {', '.join(close)}" if close else ""
-    rest = f"; {see} shows all {len(options)}" if len(options) > 12 else ""
+    rest = f"; {see} shows all {len(options)}" if len(options) > 16 else ""
     allowed_ones = "" if rest else f"; allowed: {', '.join(options)}"
     return UserError(f"unknown {what} {name!r}{hint}{allowed_ones}{rest}")
 

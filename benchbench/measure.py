@@ -248,13 +248,19 @@ def _plan(
     for number in range(budget.processes):
         for group in _groups(number, experiment=bool(cases[0].turn)):
             names = tuple(name for name in group if getattr(profilers, name))
-            for indices in _shares(names, cases):
-                if names and _has_it(names, cases[indices[0]]):
+            for shared in _shares(names, cases):
+                indices = tuple(index for index in shared if _is_due(cases[index], number))
+                if names and indices and _has_it(names, cases[indices[0]]):
                     count += 1
                     chosen = tuple(cases[index] for index in indices)
                     yield Work(chosen, names, budget, number), indices
     if not count and cases[0].device != "cpu":
         yield Work(tuple(cases), (), budget), everyone  # only to ask the device for its name
+
+
+def _is_due(case: Case, number: int) -> bool:
+    """Whether a case is measured in the process of this number at all."""
+    return case.processes is None or number < case.processes
 
 
 def _groups(number: int, *, experiment: bool) -> Sequence[Sequence[str]]:

@@ -1,5 +1,7 @@
 """How far timed figures can be trusted: a grade, what was seen, and what to do about it.
 
+Of an experiment whose networks take turns it is the ratios that are graded.
+
 A: answers questions about 1 %. B: about 5 %. C: a rough order. D: not to be trusted.
 The worst of all checks decides.
 """
@@ -8,7 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchbench.checks import CHECKS, CHECKS_OF_PEAKS, Subject, percent
+from benchbench.checks import (
+    CHECKS,
+    CHECKS_OF_PEAKS,
+    OF_TIMES_ALONE,
+    Check,
+    Finding,
+    Subject,
+    percent,
+)
 from benchbench.measure import Measured
 
 GRADES = ("A", "B", "C", "D")
@@ -27,13 +37,25 @@ def quality(measured: Measured) -> tuple[str | None, tuple[str, ...]]:
     peaks = [item for item in measured.measurements if item.metric in PEAKS and item.flat]
     checks = CHECKS if timed else CHECKS_OF_PEAKS
     subjects = [Subject(item, measured) for item in timed or peaks]
-    found = [finding for one in subjects for check in checks for finding in check(one)]
+    found = [finding for one in subjects for check in checks for finding in _found(check, one)]
     # Of letters the last one is the worst.
     grade = max((finding.grade or "A" for finding in found), default="A") if subjects else None
     undisturbed = [_undisturbed(one) for one in subjects] if grade == "A" else []
     reasons = (*undisturbed, *(finding.reason for finding in found), *_remarks(measured))
     unique = tuple(dict.fromkeys(reasons))  # two metrics of one process were disturbed alike
     return grade, unique or ("nothing but counts, which are exact",)
+
+
+def _found(check: Check, subject: Subject) -> Iterator[Finding]:
+    """What a check finds; of an experiment in turns, whose ratios count, advice at most for some.
+
+    Their intervals are taken of ratios, and what drifts from round to round falls out of these.
+    """
+    for finding in check(subject):
+        if subject.measured.case.turn and check in OF_TIMES_ALONE:
+            yield Finding(None, f"of times, and not of ratios in turn: {finding.reason}")
+        else:
+            yield finding
 
 
 def _undisturbed(subject: Subject) -> str:

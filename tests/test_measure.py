@@ -109,6 +109,14 @@ def test_an_experiment_begins_with_the_roofs_and_looks_at_kernels_in_one_process
     assert "latency" not in told[0]
 
 
+def test_a_case_may_want_fewer_processes_than_the_budget_has(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    cases = [case(name="a"), case(name="b", processes=2)]
+    measure(cases, ProfilerSettings(latency=True), BUDGET, quiet)
+    assert [work.names for work in works] == ["a, b", "a, b", "a"]
+
+
 def test_the_small_networks_of_an_experiment_are_exported_in_one_process(
     case: Callable[..., Case], works: list[Work]
 ) -> None:

@@ -35,7 +35,7 @@ WHAT = {
 }
 FILLS = {"SUPPORTED": "full", "REFUTED": "none", "INCONCLUSIVE": "none"}
 MARKS = {"SUPPORTED": "o", "REFUTED": "o", "INCONCLUSIVE": "x"}
-RIDGES, LAUNCHES, POINTS = (0.3, 300.0), (1e2, 1e8), 40
+RIDGES, LAUNCHES, POINTS = (0.1, 300.0), (1e2, 1e8), 40
 
 
 def save(result: Result, runs: Path) -> str | None:
@@ -180,10 +180,10 @@ def _devices(axes: Axes, cells: Sequence[Cell], question: Question) -> None:
         axes.annotate(
             known.name.split(" (")[0],
             (known.ridge, known.launch),
-            xytext=(0, 6),
+            xytext=(6, 0),
             textcoords="offset points",
-            fontsize=6,
-            ha="center",
+            fontsize=7,
+            va="center",
         )
     for number, cell in enumerate(cells):
         found = _answer(cell, question)
@@ -204,8 +204,8 @@ def _devices(axes: Axes, cells: Sequence[Cell], question: Question) -> None:
         axes.annotate(
             cell.label.removesuffix(" fp32"),
             (x, y),
-            xytext=(0, -9 - 6 * number),
+            xytext=(0, 7 + 8 * number),
             textcoords="offset points",
-            fontsize=6,
-            ha="center",
+            fontsize=7,
+            ha="center" if number else "left",
         )

@@ -169,14 +169,13 @@ def _ladder_table(cells: Sequence[tuple[Cell, Ladder]], level: float) -> Table:
     table = plain_table(f"{first.guideline.upper()}: {first.claim} ({TITLES[first.kind]})")
     table.add_column("scale", no_wrap=True)
     table.add_column("rung", no_wrap=True)
-    table.add_column("multiply-adds", justify="right", no_wrap=True)
+    table.add_column("work", justify="right", no_wrap=True)
     reproduction = first.kind == "reproduction"
     if reproduction:
         table.add_column("paper", justify="right", no_wrap=True)
     for cell, _ in cells:
-        table.add_column(f"{cell.label}\n/s", justify="right", no_wrap=True)
-        table.add_column("relative", justify="right", no_wrap=True)
-        table.add_column("foreseen", justify="right", no_wrap=True)
+        heading = f"{cell.label.removesuffix(' fp32')}\n/s  relative (foreseen)"
+        table.add_column(heading, justify="right", no_wrap=True)
     by_cell = [{(r.scale, r.axis, r.label): r for r in ladder.rungs} for _, ladder in cells]
     before = None
     for key, rung in by_cell[0].items():
@@ -186,18 +185,18 @@ def _ladder_table(cells: Sequence[tuple[Cell, Ladder]], level: float) -> Table:
         row = [rung.scale if rung.scale != before else "", rung.label, si(float(work or 0), "", 3)]
         row += [_paper(rung)] if reproduction else []
         for rungs in by_cell:
-            row += _speeds(rungs[key], level) if key in rungs else ["", "", ""]
+            row.append(_speeds(rungs[key], level) if key in rungs else "")
         table.add_row(*row)
         before = rung.scale
     return table
 
 
-def _speeds(rung: Rung, level: float) -> list[str]:
+def _speeds(rung: Rung, level: float) -> str:
     speed, bounds = relative_speed(rung, level)
     absolute = "" if rung.speed is None else si(rung.speed, "", 3)
-    half = "" if not bounds or bounds[0] == bounds[1] else f" ±{(bounds[1] - bounds[0]) / 2:.2f}"
-    foreseen = "" if rung.foreseen is None else f"{rung.foreseen:.2f}"
-    return [absolute, f"{speed:.2f}{half}", foreseen]
+    half = "" if not bounds or bounds[0] == bounds[1] else f"±{(bounds[1] - bounds[0]) / 2:.2f}"
+    foreseen = "" if rung.foreseen is None else f"({rung.foreseen:.2f})"
+    return f"{absolute} {speed:.2f}{half:5} {foreseen}"
 
 
 def _paper(rung: Rung) -> str:
