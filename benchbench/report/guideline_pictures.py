@@ -12,9 +12,11 @@ from benchbench.experiments.guidelines.phase import (
     LEDGERS,
     OPS,
     PAPER_DEVICES,
+    Device,
     device_of,
     effects,
     grid,
+    paper_effect,
 )
 from benchbench.report.pictures import COLOURS, write
 
@@ -174,15 +176,22 @@ def _panel(axes: Axes, result: Result, question: Question, ledger: str) -> Any:
     return image
 
 
+def _observed(question: Question, device: Device) -> str:
+    """What the paper's table has for this question."""
+    effect = paper_effect(*question, device.column)
+    return "" if effect is None else f"observed {100 * effect:+.0f} %"
+
+
 def _devices(axes: Axes, cells: Sequence[Cell], question: Question) -> None:
     for mark, known in zip("^v", PAPER_DEVICES, strict=True):
         axes.plot([known.ridge], [known.launch], mark, color="black", ms=5, mfc="white")
         axes.annotate(
-            known.name.split(" (")[0],
+            f"{known.name}\n{_observed(question, known)}",
             (known.ridge, known.launch),
-            xytext=(6, 0),
+            xytext=(6, 0) if known.ridge < 3 else (-6, 0),
             textcoords="offset points",
             fontsize=7,
+            ha="left" if known.ridge < 3 else "right",
             va="center",
         )
     for number, cell in enumerate(cells):

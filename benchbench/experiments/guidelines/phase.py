@@ -12,7 +12,7 @@ from math import exp, expm1, log
 from statistics import fmean
 from typing import NamedTuple
 
-from benchbench.experiments.guidelines.judge import Ladder, Rung
+from benchbench.experiments.guidelines.judge import Ladder, Rung, paper_speed
 from benchbench.experiments.guidelines.ladders import BASE
 from benchbench.prediction import FUSED
 from benchbench.records import Record
@@ -28,15 +28,36 @@ class Device(NamedTuple):
     name: str
     ridge: float  # multiply-adds a byte
     launch: float  # multiply-adds that a launch costs
+    column: str = ""  # of the paper's tables
 
 
-# From data sheets and not measured: fp32 peak / bandwidth, and what a launch takes there.
+# The paper's: not measured by anybody here. Peak and bandwidth are from data sheets, the cost of a
+# launch is an order of magnitude.
 PAPER_DEVICES = (
     # 3584 cores x 1.582 GHz; 484 GB/s; 5 us a launch
-    Device("GTX 1080Ti (data sheet)", 3584 * 1.582e9 / 484e9, 3584 * 1.582e9 * 5e-6),
+    Device("GTX 1080Ti", 3584 * 1.582e9 / 484e9, 3584 * 1.582e9 * 5e-6, "gpu"),
     # One Cortex-A57: 4 multiply-adds a cycle x 2 GHz; 8 GB/s of one core; 1 us a call
-    Device("Snapdragon 810 (data sheet)", 8e9 / 8e9, 8e9 * 1e-6),
+    Device("Snapdragon 810", 8e9 / 8e9, 8e9 * 1e-6, "arm"),
 )
+# The last row of the paper's table that answers a question.
+PAPER_ROWS = {
+    ("g1", "widths"): "c1:c2=1:12",
+    ("g2", "groups"): "g=8",
+    ("g3", "series"): "4-fragment-series",
+    ("g3", "parallel, add"): "4-fragment-parallel",
+    ("g3", "parallel, concat"): "4-fragment-parallel",
+    ("g4", "ReLU"): "ReLU=yes;shortcut=no",
+    ("g4", "shortcut"): "ReLU=no;shortcut=yes",
+    ("g4", "ReLU and shortcut"): "ReLU=yes;shortcut=yes",
+}
+
+
+def paper_effect(guideline: str, axis: str, column: str) -> float | None:
+    """The slowdown of the paper's last row, a fraction, as printed: the mean over its scales."""
+    setting = PAPER_ROWS.get((guideline, axis))
+    found = [paper_speed(guideline, setting or "", scale, column) for scale in ("x1", "x2", "x4")]
+    known = [-log(speed[0]) for speed in found if speed is not None]
+    return expm1(fmean(known)) if known else None
 
 
 def device_of(record: Record) -> Device | None:

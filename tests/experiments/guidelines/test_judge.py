@@ -24,10 +24,13 @@ from benchbench.experiments.guidelines.ladders import (
     verdict_rungs,
     with_copy,
 )
+from benchbench.experiments.guidelines.phase import effects, paper_effect
 from benchbench.measure import Measured
 from benchbench.measurements import Measurement, exact
+from benchbench.prediction import FUSED
 from benchbench.profilers.complexity import complexity
 from benchbench.records import Record
+from benchbench.report.guideline_pictures import save
 from benchbench.report.guidelines import guideline_document, guideline_rows, guideline_tables
 from benchbench.store import Store
 
@@ -227,6 +230,41 @@ def test_the_papers_relative_speed_keeps_its_digits() -> None:
     assert paper_speed("g1", "c1:c2=1:12", "x1", "gpu") == pytest.approx(
         (748 / 1480, 747.5 / 1480.5, 748.5 / 1479.5)
     )
+
+
+def test_the_law_far_from_the_ridge(plant: Plant) -> None:
+    """Unequal widths cost nothing where computing holds up, and their bytes where memory does.
+
+    (32, 288) for (96, 96): 320 n + 9216 elements a convolution for 192 n + 9216, n being 56 x 56:
+    1.657 times as many; 1.647 with twice the widths, 1.628 with four times.
+    """
+    (cell,) = judge(plant(ladder("g1"), steps(1.0, 1.0, 1.0))).cells
+    (found,) = cell.ladders
+    ((computing, memory),) = effects(found, "widths", FUSED, [1e-6, 1e6], [0.0])
+    assert computing == pytest.approx(0, abs=1e-6)
+    assert memory == pytest.approx((1.6566 * 1.6469 * 1.6282) ** (1 / 3) - 1, rel=1e-3)
+
+
+def test_where_launches_are_all_four_in_series_take_four_times_as_long(plant: Plant) -> None:
+    (cell,) = judge(plant(ladder("g3"), steps(1.0, 1.0))).cells
+    (found,) = cell.ladders
+    assert effects(found, "series", FUSED, [1e-6], [1e15])[0][0] == pytest.approx(3, rel=1e-3)
+
+
+def test_what_the_paper_observed_on_its_last_rows() -> None:
+    """Table 2, GPU: 2451 to 634, 1289 to 445 and 437 to 230 images/s."""
+    expected = (2451 / 634 * 1289 / 445 * 437 / 230) ** (1 / 3) - 1
+    assert paper_effect("g2", "groups", "gpu") == pytest.approx(expected)
+    assert paper_effect("g2", "depthwise separable", "gpu") is None
+
+
+def test_pictures_can_be_drawn(plant: Plant, tmp_path: Path) -> None:
+    result = judge([r for g in AXES for r in plant(ladder(g), steps(1.1, 1.2, 1.3))])
+    folder = save(result, tmp_path)
+    assert folder is not None
+    names = {path.name for path in Path(folder).iterdir()}
+    stems = ("guidelines", "phase_diagram")
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
 
 
 def test_reports_can_be_written(plant: Plant) -> None:
