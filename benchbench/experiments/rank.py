@@ -138,7 +138,8 @@ def _indices(found: Sequence[Ranked]) -> dict[str, list[int]]:
 
 def _check(records: Sequence[Record]) -> None:
     names = ", ".join(record.case.name for record in records)
-    if len(records) < 2 or len({record.session for record in records}) != 1:
+    turns = {(record.session, record.case.turn) for record in records}
+    if len(records) < 2 or len(turns) != 1:
         raise NoEvidence(f"{names or 'no record'}: a ranking needs networks that took turns")
     for record in records:
         latency = record.get("latency")

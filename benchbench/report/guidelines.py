@@ -1,12 +1,10 @@
-"""Verdicts on the guidelines as tables, document and rows."""
+"""Verdicts on the guidelines as tables."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import isfinite
-from statistics import median
-from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -21,10 +19,10 @@ from benchbench.experiments.guidelines.judge import (
     Verdict,
     paper_speed,
     relative_speed,
+    scored,
 )
-from benchbench.experiments.guidelines.ladders import COLUMNS, COPY, published
+from benchbench.experiments.guidelines.ladders import COLUMNS, COPY, paper_notes, published
 from benchbench.metrics import si
-from benchbench.records import SCHEMA_VERSION
 from benchbench.report.tables import describe, plain_table
 
 TITLES = {
@@ -47,8 +45,10 @@ def guideline_tables(result: Result, folder: str | None) -> list[RenderableType]
         cells = [(cell, _ladder(cell, guideline, kind)) for cell in result.cells]
         there = [(cell, found) for cell, found in cells if found is not None]
         parts.append(_ladder_table(there, 1 - result.rule.confidence))
-    if not any(kind == "reproduction" for _, kind in keys):
-        parts += [_paper_table(guideline) for guideline in dict.fromkeys(g for g, _ in keys)]
+    for guideline in dict.fromkeys(guideline for guideline, _ in keys):
+        if (guideline, "reproduction") not in keys:
+            parts.append(_paper_table(guideline))
+        parts += [Text(f"{guideline.upper()}, {note}") for note in paper_notes(guideline)]
     alignments = [(cell, one) for cell in result.cells for one in cell.alignments]
     if alignments:
         parts.append(_alignment_table(alignments))
@@ -140,28 +140,6 @@ def _whys(result: Result) -> Iterator[str]:
                 f"(median of {score['all']})"
             )
     yield ""
-
-
-def scored(cell: Cell) -> dict[str, Any] | None:
-    """How far what the probes foresaw came true, over a cell's verdicts; None of none."""
-    known = [
-        verdict
-        for ladder in cell.ladders
-        for verdict in ladder.verdicts
-        if verdict.predicted is not None
-    ]
-    if not known:
-        return None
-    decided = [one for one in known if one.agrees is not None]
-    errors = [
-        abs(one.decision.effect - one.predicted) for one in known if one.predicted is not None
-    ]
-    return {
-        "right": sum(bool(one.agrees) for one in decided),
-        "decided": len(decided),
-        "all": len(known),
-        "median_error": median(errors),
-    }
 
 
 def _ladder_table(cells: Sequence[tuple[Cell, Ladder]], level: float) -> Table:
@@ -266,94 +244,3 @@ def _closing(result: Result, folder: str | None) -> Iterator[str]:
     if folder is not None:
         yield f"folder  {folder}"
     yield f"repeat  {records[0].command}"
-
-
-def guideline_document(result: Result, folder: str | None) -> dict[str, Any]:
-    """The whole result: rule, cells, verdicts and rungs."""
-    first = result.records[0]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "task": "guidelines",
-        "created": first.created,
-        "device": {"type": first.case.device, "name": first.device_name},
-        "rule": result.rule.__dict__,
-        "cells": [_cell_document(cell, 1 - result.rule.confidence) for cell in result.cells],
-        "quality": dict(Counter(str(record.quality.grade) for record in result.records)),
-        "environment": first.environment,
-        "session": first.session,
-        "folder": folder,
-        "command": first.command,
-    }
-
-
-def _cell_document(cell: Cell, level: float) -> dict[str, Any]:
-    return {
-        **cell.conditions,
-        "score": scored(cell),
-        "verdicts": [
-            {"guideline": ladder.guideline, "ladder": ladder.kind, "claim": ladder.claim}
-            | _verdict_document(verdict)
-            for ladder in cell.ladders
-            for verdict in ladder.verdicts
-        ],
-        "rungs": [
-            _rung_document(ladder, rung, level) for ladder in cell.ladders for rung in ladder.rungs
-        ],
-        "alignment": [one._asdict() for one in cell.alignments],
-    }
-
-
-def _verdict_document(verdict: Verdict) -> dict[str, Any]:
-    found = verdict.decision._asdict() | {"answer": str(verdict.decision.answer)}
-    noise = verdict.decision.noise
-    return {
-        "axis": verdict.axis,
-        **found,
-        "noise": noise if isfinite(noise) else None,
-        "delta": verdict.decision.delta if isfinite(verdict.decision.delta) else None,
-        "predicted_effect": verdict.predicted,
-        "predicted_answer": verdict.predicted_answer and str(verdict.predicted_answer),
-        "foreseen": verdict.agrees,
-    }
-
-
-def _rung_document(ladder: Ladder, rung: Rung, level: float) -> dict[str, Any]:
-    speed, bounds = relative_speed(rung, level)
-    latency = rung.record["latency"]
-    executed = rung.record.get("executed_kernels")
-    rows = executed.details["kernels"] if executed is not None and executed.samples else None
-    padded, predicted = (
-        rung.record.get(name) for name in ("multiply_adds_padded", "predicted_latency")
-    )
-    return {
-        "guideline": ladder.guideline,
-        "ladder": ladder.kind,
-        "scale": rung.scale,
-        "axis": rung.axis,
-        "rung": rung.label,
-        "multiply_adds": rung.record["multiply_adds"].value,
-        "multiply_adds_padded": padded and padded.value,
-        "memory_access_fused": rung.record["memory_access_fused"].value,
-        "latency": latency.value,
-        "predicted_latency": predicted and predicted.value,
-        "images_per_second": rung.record.case.batch_size / latency.value if latency.value else None,
-        "multiply_adds_per_second": rung.speed,
-        "relative_speed": speed if isfinite(speed) else None,
-        "relative_speed_ci": bounds,
-        "predicted_relative_speed": rung.foreseen,
-        "paper_relative_speed": rung.paper,
-        "kernels": None if rows is None else dict(Counter(f"{row[1]} x{row[2]}" for row in rows)),
-        "quality": rung.record.quality.grade,
-        "record": rung.record.id,
-    }
-
-
-def guideline_rows(result: Result) -> list[dict[str, Any]]:
-    """A row for each rung of each cell."""
-    level = 1 - result.rule.confidence
-    return [
-        cell.conditions | _rung_document(ladder, rung, level)
-        for cell in result.cells
-        for ladder in cell.ladders
-        for rung in ladder.rungs
-    ]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
 
 from benchbench.cases import Case, from_settings
 from benchbench.config import RuntimeSettings, Settings, executed
 from benchbench.errors import UserError
-from benchbench.folders import check_writable
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
-from benchbench.tasks.shared import named_records, plan, threshold
-
-if TYPE_CHECKING:
-    from benchbench.experiments.ablation import Ablation
+from benchbench.tasks.shared import drawn, named_records, picture_folder, plan, threshold
 
 
 def ablation(settings: Settings, job: Job) -> Result:
@@ -22,8 +17,9 @@ def ablation(settings: Settings, job: Job) -> Result:
     from benchbench.experiments.ablation_design import PROFILERS, cases
     from benchbench.report.ablation import ablation_tables
     from benchbench.report.ablation_document import ablation_document, ablation_rows
+    from benchbench.report.ablation_pictures import save
 
-    interrupted = False
+    interrupted, runs = False, None if settings.plan else picture_folder(settings, job)
     if settings.records is not None:
         records = named_records(settings)
     else:
@@ -34,13 +30,15 @@ def ablation(settings: Settings, job: Job) -> Result:
         records, interrupted = recorded(designed, PROFILERS, settings, job)
     known = threshold(settings, records[0].environment)
     result = judge(records, known.theta)
-    folder = None if interrupted else _pictures(result, settings, job)
+    folder, problem = drawn(partial(save, result), None if interrupted else runs, records)
+    if not interrupted and not result.decided:
+        problem = "no evidence: every edit is ambiguous"
     return Result(
         ablation_tables(result, known.source, folder),
         ablation_document(result, known.source, folder),
         ablation_rows(result),
         INTERRUPTED if interrupted else DONE if result.decided else NO_EVIDENCE,
-        None if interrupted or result.decided else "no evidence: every edit is ambiguous",
+        problem,
     )
 
 
@@ -59,20 +57,3 @@ def _ways(settings: Settings, job: Job) -> list[Case]:
         from_settings(executed(settings, runtime, settings.precision), job.model_name)
         for runtime in runtimes
     ]
-
-
-def _pictures(result: Ablation, settings: Settings, job: Job) -> str | None:
-    """Where the pictures are, if any are wanted."""
-    wanted = not job.sweep if settings.plots is None else settings.plots
-    if not wanted:
-        return None
-    from benchbench.report.ablation_pictures import save
-
-    runs = Path(settings.results) / "runs"
-    try:
-        check_writable(runs)
-        return str(save(result, runs))
-    except OSError as error:
-        raise UserError(
-            f"results={settings.results} cannot be written: {error.strerror}; the records are kept"
-        ) from error

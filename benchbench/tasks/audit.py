@@ -24,7 +24,7 @@ def audit(settings: Settings, job: Job) -> Result:
 
     thresholds_of(settings.task.rule)  # refused before anything is measured
     if settings.records is not None:
-        return _judged(_stored(settings), settings, interrupted=False)
+        return _judged(latest_session(settings), settings, interrupted=False)
     if settings.mode != "inference":
         raise UserError(f"mode={settings.mode}: task=audit is about the forward alone")
     cases, profilers = _cases(settings, job)
@@ -53,15 +53,6 @@ def _swaps(case: Case) -> tuple[list[Case], ProfilerSettings]:
     counts = complexity(case).measurements
     paper = next(count for count in counts if count.metric == "memory_access_paper")
     return cases(case, worst_layers(paper)), PROFILERS
-
-
-def _stored(settings: Settings) -> list[Record]:
-    """One run's records: those of its session; of a single network's, that one."""
-    from benchbench.entries import stored
-
-    named = stored(str(settings.records), settings.store.url)
-    alone = bool(named) and named[-1].session is None
-    return named[-1:] if alone else latest_session(settings)
 
 
 def _judged(records: Sequence[Record], settings: Settings, *, interrupted: bool) -> Result:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchbench.cases import Case, from_models
 from benchbench.config import Settings
 from benchbench.errors import UserError
-from benchbench.folders import check_writable
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
-from benchbench.tasks.shared import named_records, plan
+from benchbench.tasks.shared import drawn, named_records, picture_folder, plan
 
 if TYPE_CHECKING:
-    from benchbench.experiments.explain import Explanation
     from benchbench.records import Record
 
 EVERY_VARIANT = ["glob(*)"]
@@ -25,29 +23,28 @@ EVERY_VARIANT = ["glob(*)"]
 def explain(settings: Settings, job: Job) -> Result:
     from benchbench.experiments.explain import PROFILERS, judge
     from benchbench.report.explain import explain_document, explain_rows, explain_tables
+    from benchbench.report.explain_pictures import save
 
-    plots = not job.sweep if settings.plots is None else settings.plots
+    runs = None if settings.plan else picture_folder(settings, job)
     if settings.records is not None:
         records, profiled, interrupted = named_records(settings), _profiled(settings), False
     else:
         cases = _cases(settings)
         if settings.plan:
             return plan(cases, PROFILERS, settings)
-        if plots:
-            _check_writable(settings)
-        profiled = _profile(cases, settings, job) if plots else []
+        profiled = _profile(cases, settings, job) if runs else []
         records, interrupted = recorded(cases, PROFILERS, settings, job)
     result = judge(records)
-    folder = _draw(result, profiled, settings) if plots and not interrupted else None
+    folder, problem = drawn(partial(save, result, profiled), None if interrupted else runs, records)
     nothing = not any(way.pairs for way in result.ways)
+    if nothing and not interrupted:
+        problem = "no evidence: no two networks of different families cost about the same"
     return Result(
         explain_tables(result, folder),
         explain_document(result, folder),
         explain_rows(result),
         INTERRUPTED if interrupted else NO_EVIDENCE if nothing else DONE,
-        "no evidence: no two networks of different families cost about the same"
-        if nothing and not interrupted
-        else None,
+        problem,
     )
 
 
@@ -109,21 +106,3 @@ def _profiled(settings: Settings) -> list[Record]:
     named = stored(str(settings.records), settings.store.url)
     found = [r for r in named if r.task == "explain" and r.get("operator_time")]
     return [record for record in found if record.session == found[-1].session]
-
-
-def _check_writable(settings: Settings) -> None:
-    try:
-        check_writable(Path(settings.results) / "runs")
-    except OSError as error:
-        message = f"results={settings.results} cannot be written: {error.strerror}"
-        raise UserError(message) from error
-
-
-def _draw(result: Explanation, profiled: Sequence[Record], settings: Settings) -> str:
-    """Write the pictures; where."""
-    from benchbench.report.explain_pictures import save
-
-    try:
-        return str(save(result, profiled, Path(settings.results) / "runs"))
-    except OSError as error:
-        raise UserError(f"the records are kept, but their pictures are not: {error}") from error

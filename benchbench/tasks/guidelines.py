@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 from benchbench.config import Settings, guideline_settings
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
-from benchbench.tasks.shared import named_records, plan
+from benchbench.tasks.shared import drawn, named_records, picture_folder, plan
 
 
 def guidelines(settings: Settings, job: Job) -> Result:
     """Verdicts on the four guidelines, with the paper's tables beside them."""
     from benchbench.experiments.guidelines.judge import judge
-    from benchbench.report.guidelines import (
-        guideline_document,
-        guideline_rows,
-        guideline_tables,
-    )
+    from benchbench.report.guideline_document import guideline_document, guideline_rows
+    from benchbench.report.guideline_pictures import save
+    from benchbench.report.guidelines import guideline_tables
 
-    interrupted = False
+    interrupted, runs = False, None if settings.plan else picture_folder(settings, job)
     if settings.records is not None:
         records = named_records(settings)
     else:
@@ -31,21 +29,19 @@ def guidelines(settings: Settings, job: Job) -> Result:
         )
 
         settings = replace(settings, guideline=settings.guideline or guideline_settings())
-        cases, _ = guideline_cases(settings)
+        cases = guideline_cases(settings)
         if settings.plan:
             return plan(cases, PROFILERS, settings)
         budget = shortened(settings.budget, settings.task.rule["processes"])
         records, interrupted = recorded(cases, PROFILERS, replace(settings, budget=budget), job)
     result = judge(records)
-    folder = None
-    if settings.plots is not False and not job.sweep and not interrupted:
-        from benchbench.report.guideline_pictures import save
-
-        folder = save(result, Path(settings.results) / "runs")
+    folder, problem = drawn(partial(save, result), None if interrupted else runs, records)
+    if not interrupted and not result.decided:
+        problem = "no evidence: every verdict is INCONCLUSIVE"
     return Result(
         guideline_tables(result, folder),
         guideline_document(result, folder),
         guideline_rows(result),
         INTERRUPTED if interrupted else DONE if result.decided else NO_EVIDENCE,
-        None if interrupted or result.decided else "no evidence: every verdict is INCONCLUSIVE",
+        problem,
     )

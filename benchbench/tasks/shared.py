@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchbench.cases import Case
 from benchbench.config import ProfilerSettings, Settings
-from benchbench.errors import NoEvidence
-from benchbench.jobs import Result
+from benchbench.errors import NoEvidence, UserError
+from benchbench.folders import check_writable
+from benchbench.jobs import Job, Result
 
 if TYPE_CHECKING:
     from benchbench.experiments.selftest import Threshold
     from benchbench.records import Record
 
 
+def picture_folder(settings: Settings, job: Job) -> Path | None:
+    """Where pictures go, None where none are wanted; to be asked before anything is measured.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    wanted = not job.sweep if settings.plots is None else settings.plots
+    if not wanted:
+        return None
+    runs = Path(settings.results) / "runs"
+    try:
+        check_writable(runs)
+    except OSError as error:
+        message = f"results={settings.results} cannot be written: {error.strerror}"
+        raise UserError(message) from error
+    return runs
+
+
+def drawn(
+    save: Callable[[Path], object], runs: Path | None, records: Sequence[Record]
+) -> tuple[str | None, str | None]:
+    """The folder of the pictures, or what went wrong: the report is printed all the same."""
+    if runs is None:
+        return None, None
+    try:
+        folder = save(runs)
+    except OSError as error:
+        what = f"record {records[0].id} is" if len(records) == 1 else "the records are"
+        whose = "its" if len(records) == 1 else "their"
+        return None, f"{what} kept, but {whose} pictures are not: {error}"
+    return None if folder is None else str(folder), None
+
+
 def latest_session(settings: Settings) -> list[Record]:
-    """The stored records that took turns with the newest of those that were asked for."""
+    """The stored records of the run that the newest of those that were asked for belongs to."""
     from benchbench.entries import stored
     from benchbench.store import Store
 
     named = stored(str(settings.records), settings.store.url)
     if not named:
         raise NoEvidence(f"records={settings.records}: no record or tag is called so")
+    if named[-1].session is None:  # its run was of one case
+        return named[-1:]
     store = Store(settings.store.url)
     try:
         records = store.records(task=named[-1].task)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 from benchbench.cases import from_settings
 from benchbench.config import Settings
 from benchbench.errors import UserError
-from benchbench.folders import check_writable
 from benchbench.jobs import DONE, INTERRUPTED, Job, Result
 from benchbench.recording import recorded
-from benchbench.tasks.shared import plan
+from benchbench.tasks.shared import drawn, picture_folder, plan
 
 
 def profile(settings: Settings, job: Job) -> Result:
@@ -23,22 +22,9 @@ def profile(settings: Settings, job: Job) -> Result:
     case = from_settings(settings, job.model_name)
     if settings.plan:
         return plan([case], settings.profiler, settings)
-    runs = Path(settings.results) / "runs"
-    plots = not job.sweep if settings.plots is None else settings.plots
-    if plots:
-        try:
-            check_writable(runs)
-        except OSError as error:
-            message = f"results={settings.results} cannot be written: {error.strerror}"
-            raise UserError(message) from error
+    runs = picture_folder(settings, job)
     (record,), interrupted = recorded([case], settings.profiler, settings, job)
-    folder, problem = None, None
-    if plots and not interrupted:
-        try:
-            folder = save(record, runs)
-        except OSError as error:
-            problem = f"record {record.id} is kept, but its pictures are not: {error}"
-    where = None if folder is None else str(folder)
+    where, problem = drawn(partial(save, record), None if interrupted else runs, [record])
     return Result(
         profile_tables(record, where, operator_tables(record)),
         profile_document(record, where) | operators_document(record),

@@ -13,7 +13,6 @@ from benchbench.experiments.guidelines.ladders import (
     LADDERS,
     SIZE,
     Rung,
-    Unbuildable,
     extended_rungs,
     reproduction_rungs,
     verdict_rungs,
@@ -31,8 +30,8 @@ SLOW_TO_START = ("compiled",)
 REPRODUCED_PROCESSES = 3  # no verdict hangs on the paper's own channels
 
 
-def guideline_cases(settings: Settings) -> tuple[list[Case], list[Unbuildable]]:
-    """What is to be measured, and the paper's rows that make no network.
+def guideline_cases(settings: Settings) -> list[Case]:
+    """What is to be measured; the paper's rows that make no network are left out.
 
     Raises:
         UserError: a ladder or a runtime that there is not, or a rule that is none.
@@ -43,15 +42,14 @@ def guideline_cases(settings: Settings) -> tuple[list[Case], list[Unbuildable]]:
     for name in ladders:
         if name not in LADDERS:
             raise unknown("ladders", name, LADDERS)
-    rungs, missing = _rungs(settings, ladders)
-    cases = [
+    rungs = _rungs(settings, ladders)
+    return [
         _case(rung, replace(executed(settings, runtime, precision), runtimes=[], precisions=[]))
         for runtime in _runtimes(settings, quick=quick)
         for precision in settings.precisions or [settings.precision]
         for rung in rungs
         if settings.ladders or rung.ladder == "verdict" or runtime not in SLOW_TO_START
     ]
-    return cases, missing
 
 
 def shortened(budget: BudgetSettings, fewest_processes: int) -> BudgetSettings:
@@ -76,9 +74,8 @@ def _runtimes(settings: Settings, *, quick: bool) -> Sequence[str]:
     return [name for name in there if name in QUICK_RUNTIMES[device]] if quick else there
 
 
-def _rungs(settings: Settings, ladders: Sequence[str]) -> tuple[list[Rung], list[Unbuildable]]:
+def _rungs(settings: Settings, ladders: Sequence[str]) -> list[Rung]:
     rungs: list[Rung] = []
-    missing: list[Unbuildable] = []
     for guideline, options in settings.guideline.items():
         found: list[Rung] = []
         if "verdict" in ladders:
@@ -87,11 +84,9 @@ def _rungs(settings: Settings, ladders: Sequence[str]) -> tuple[list[Rung], list
             found += extended_rungs(guideline, options)
         if "reproduction" in ladders:
             for column in COLUMNS:
-                built, unbuildable = reproduction_rungs(guideline, column)
-                found += built
-                missing += unbuildable
+                found += reproduction_rungs(guideline, column)[0]
         rungs += [rung for one in _sets(found) for rung in with_copy(one)]
-    return rungs, missing
+    return rungs
 
 
 def _sets(rungs: Sequence[Rung]) -> Iterator[list[Rung]]:

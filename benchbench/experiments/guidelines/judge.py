@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import exp, expm1, log
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any, NamedTuple
 
 from benchbench.errors import NoEvidence
@@ -287,6 +287,28 @@ def _verdict(axis: str, decision: Decision, rungs: Sequence[Rung]) -> Verdict:
     effect = expm1(fmean(known))
     answer = Answer.SUPPORTED if effect > decision.delta else Answer.REFUTED
     return Verdict(axis, decision, effect, answer)
+
+
+def scored(cell: Cell) -> dict[str, Any] | None:
+    """How far what the probes foresaw came true, over a cell's verdicts; None of none."""
+    known = [
+        verdict
+        for ladder in cell.ladders
+        for verdict in ladder.verdicts
+        if verdict.predicted is not None
+    ]
+    if not known:
+        return None
+    decided = [one for one in known if one.agrees is not None]
+    errors = [
+        abs(one.decision.effect - one.predicted) for one in known if one.predicted is not None
+    ]
+    return {
+        "right": sum(bool(one.agrees) for one in decided),
+        "decided": len(decided),
+        "all": len(known),
+        "median_error": median(errors),
+    }
 
 
 def relative_speed(rung: Rung, level: float) -> tuple[float, tuple[float, float] | None]:

@@ -269,6 +269,20 @@ def reproduction_rungs(guideline: str, column: str) -> tuple[list[Rung], list[Un
     return rungs, missing
 
 
+# Overhead-bound: as the paper's figures themselves show.
+OVERHEAD = (
+    "Table 3, GPU: 4 in series take 1.33 ms at c=128 and 1.34 ms at c=256, with four times the "
+    "work: bound by what a launch costs"
+)
+
+
+def paper_notes(guideline: str) -> list[str]:
+    """Which of the paper's rows make no network, or measure another thing."""
+    missing = [one for column in COLUMNS for one in reproduction_rungs(guideline, column)[1]]
+    notes = [f"{one.scale} {one.label} cannot be built: {one.why}" for one in missing]
+    return notes + ([OVERHEAD] if guideline == "g3" else [])
+
+
 def _g1_paper(row: Published, scale: str) -> Rung:
     c1, c2 = map(int, row.channels.split("x"))
     step = ("1:1", "1:2", "1:6", "1:12").index(row.setting.rpartition("=")[2])

@@ -20,6 +20,7 @@ from benchbench.experiments.guidelines.ladders import (
     BASE,
     COPY,
     Rung,
+    paper_notes,
     reproduction_rungs,
     verdict_rungs,
     with_copy,
@@ -30,8 +31,9 @@ from benchbench.measurements import Measurement, exact
 from benchbench.prediction import FUSED
 from benchbench.profilers.complexity import complexity
 from benchbench.records import Record
+from benchbench.report.guideline_document import guideline_document, guideline_rows
 from benchbench.report.guideline_pictures import save
-from benchbench.report.guidelines import guideline_document, guideline_rows, guideline_tables
+from benchbench.report.guidelines import guideline_tables
 from benchbench.store import Store
 
 OPTIONS = config.guideline_settings()
@@ -256,6 +258,17 @@ def test_what_the_paper_observed_on_its_last_rows() -> None:
     expected = (2451 / 634 * 1289 / 445 * 437 / 230) ** (1 / 3) - 1
     assert paper_effect("g2", "groups", "gpu") == pytest.approx(expected)
     assert paper_effect("g2", "depthwise separable", "gpu") is None
+
+
+def test_rows_of_the_paper_that_are_none_are_named() -> None:
+    """Table 2's 180 channels in 8 groups; Table 3's 4 in series: 752 and 745 batches a second."""
+    assert paper_notes("g1") == []
+    assert paper_notes("g2") == [
+        "x1 arm g=8 cannot be built: 180 channels cannot be divided into 8 groups"
+    ]
+    (note,) = paper_notes("g3")
+    assert f"{1e3 / 752:.2f} ms" in note
+    assert f"{1e3 / 745:.2f} ms" in note
 
 
 def test_pictures_can_be_drawn(plant: Plant, tmp_path: Path) -> None:
