@@ -8,7 +8,7 @@ from benchbench.cases import Case
 from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement, absent, exact
 from benchbench.profilers.beat import Beat
-from benchbench.profilers.torch_trace import convolutions, show_generated_kernels, trace
+from benchbench.profilers.torch_trace import convolutions, trace
 from benchbench.runtimes.ahead import made
 from benchbench.runtimes.eager import EagerNetwork
 from benchbench.runtimes.graph import READABLE, Unreadable, reader_of
@@ -48,8 +48,6 @@ def _of_graph(case: Case) -> list[Row]:
 
 def _of_trace(case: Case, beat: Beat) -> list[Row]:
     """One call, after one that is not looked at: which convolutions it ran, and how often each."""
-    if (case.runtime, case.device) == ("compiled", "cpu"):
-        show_generated_kernels()
     prepared = prepare(case)
     running = prepared.running()
     running.call()

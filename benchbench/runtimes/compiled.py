@@ -98,9 +98,9 @@ def _compiled(case: Case, network: nn.Module, folder: Path) -> nn.Module:
     torch._dynamo.config.recompile_limit = MOST_NETWORKS
     torch._dynamo.config.accumulated_recompile_limit = MOST_NETWORKS
     compiled = cast("nn.Module", torch.compile(network, dynamic=False, mode=mode))
+    images = feed(torch.zeros(case.input_shape), case)  # no inference tensor, or it compiles again
     try:
-        with torch.inference_mode():
-            compiled(feed(torch.zeros(case.input_shape), case))
+        inference(compiled)(images)
     except (TorchDynamoException, InductorError) as error:
         from benchbench.errors import first_line
 

@@ -31,6 +31,12 @@ def test_every_convolution_has_a_kernel_and_a_layer(case: Callable[..., Case]) -
     assert all("conv" in row[1] and row[2] == 1 for row in rows)
 
 
+def test_compiled_convolutions_are_seen_without_names_of_layers(case: Callable[..., Case]) -> None:
+    rows = executed(case, 1, runtime="compiled", runtime_options={"autotune": False}).details
+    assert [row[0] for row in rows["kernels"]] == ["", "", ""]
+    assert all("conv" in row[1] and row[2] == 1 for row in rows["kernels"])
+
+
 def test_a_runtimes_own_graph_tells_too(case: Callable[..., Case]) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -93,6 +93,14 @@ def test_a_runtime_computes_what_eager_does(small: Callable[..., Case], runtime:
         prepared.copied().call()
 
 
+def test_what_was_compiled_is_called_as_it_is(small: Callable[..., Case]) -> None:
+    """Compiling once is slow enough: neither the call nor the comparison compiles anew."""
+    prepared = prepare(small("compiled"))
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        prepared.running().call()
+        prepared.outputs(make_input(prepared.case))
+
+
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_an_artefact_is_loaded_and_compared(
     small: Callable[..., Case], runtime: str, tmp_path: Path
