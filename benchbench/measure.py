@@ -137,13 +137,14 @@ def _prepared(
     """
     folders: list[str | None] = []
     remove_abandoned()
+    originals = _originals([measured.case for measured in found])
     with TemporaryDirectory(prefix=temporary_prefix()) as parent:
         for index, measured in enumerate(found):
             if not executes or not needs_preparation(measured.case):
                 folders.append(None)
                 continue
-            folder = Path(parent) / str(index)
-            folder.mkdir()
+            folder = Path(parent) / str(originals[index])
+            folder.mkdir(exist_ok=True)
             folders.append(str(folder))
         for indices in _made_together(found, folders):
             cases = tuple(
@@ -158,11 +159,26 @@ def _made_together(
     found: Sequence[Measured], folders: Sequence[str | None]
 ) -> Iterator[Sequence[int]]:
     """A process for each network, but one for all the small ones of an experiment."""
-    indices = [index for index, folder in enumerate(folders) if folder is not None]
+    originals = _originals([measured.case for measured in found])
+    indices = [index for index in sorted({*originals}) if folders[index] is not None]
     in_turns = [index for index in indices if found[index].case.turn]
     if in_turns:
         yield in_turns
     yield from ([index] for index in indices if not found[index].case.turn)
+
+
+def _originals(cases: Sequence[Case]) -> list[int]:
+    """Of each case the first that is the same network: in an experiment one stands in many sets.
+
+    Those that take no turns are all their own.
+    """
+    first: dict[str, int] = {}
+    return [
+        first.setdefault(repr(replace(case, name="", turn="", axes={}, processes=None)), index)
+        if case.turn
+        else index
+        for index, case in enumerate(cases)
+    ]
 
 
 def _in_folders(
@@ -281,8 +297,10 @@ def _has_it(names: Sequence[str], case: Case) -> bool:
 
 def _shares(names: Sequence[str], cases: Sequence[Case]) -> list[tuple[int, ...]]:
     """Which cases share a process: all that take turns, none that do not."""
-    if set(names) & set(INTERLEAVED) or (names == KERNELS and cases[0].turn):
+    if set(names) & set(INTERLEAVED):
         return [tuple(range(len(cases)))]
+    if names == KERNELS and cases[0].turn:
+        return [tuple(sorted({*_originals(cases)}))]
     if names == ROOFS:
         precisions = [case.precision for case in cases]
         return [(precisions.index(precision),) for precision in dict.fromkeys(precisions)]
@@ -297,7 +315,18 @@ def _lent(measured: Measured, lend: Lend) -> bool:
 
 
 def _do(work: Work, indices: Sequence[int], found: Sequence[Measured], progress: Progress) -> None:
-    run(work, progress, lambda index, result: found[indices[index]].receive(result))
+    """Do it, and hand on what is found: of a network without times, to all of its copies."""
+    originals = _originals([measured.case for measured in found])
+
+    def received(index: int, result: Measurement | dict[str, Any]) -> None:
+        own = indices[index]
+        found[own].receive(result)
+        if work.profilers in (PREPARING, KERNELS):
+            for other, original in enumerate(originals):
+                if original == own != other:
+                    found[other].receive(result)
+
+    run(work, progress, received)
 
 
 def _scaled(progress: Progress, work: Work, budget: BudgetSettings) -> Progress:

@@ -92,7 +92,7 @@ def test_an_experiment_begins_with_the_roofs_and_looks_at_kernels_in_one_process
     case: Callable[..., Case], works: list[Work]
 ) -> None:
     """What the roofs let one expect is kept before anything is timed."""
-    cases = [case(name=name, turn=turn) for name, turn in (("a", "1"), ("b", "2"))]
+    cases = [case(name=name, turn=turn, seed=int(turn)) for name, turn in (("a", "1"), ("b", "2"))]
     wanted = ProfilerSettings(latency=True, roofs=True, kernels=True)
     told: list[set[str]] = []
 
@@ -120,7 +120,10 @@ def test_a_case_may_want_fewer_processes_than_the_budget_has(
 def test_the_small_networks_of_an_experiment_are_exported_in_one_process(
     case: Callable[..., Case], works: list[Work]
 ) -> None:
-    cases = [case(name=name, turn="1", runtime="onnxruntime") for name in ("a", "b")]
+    cases = [
+        case(name=name, turn="1", seed=seed, runtime="onnxruntime")
+        for seed, name in enumerate(("a", "b"))
+    ]
     measure([*cases, case(name="c", turn="1")], ProfilerSettings(latency=True), BUDGET, quiet)
     first, second, *_ = works
     assert (first.names, first.profilers) == ("a, b", ("preparation",))
@@ -132,6 +135,28 @@ def test_the_small_networks_of_an_experiment_are_exported_in_one_process(
     apart = [replace(one, turn="") for one in cases]
     measure(apart, ProfilerSettings(latency=True), BUDGET, quiet)
     assert [work.names for work in works[:2]] == ["a", "b"]
+
+
+def test_a_network_that_stands_in_several_sets_is_prepared_and_looked_at_once(
+    case: Callable[..., Case], works: list[Work]
+) -> None:
+    first = case(name="a", turn="1", axes={"step": 0}, runtime="onnxruntime")
+    again = replace(first, name="a again", turn="2", axes={"step": 1}, processes=1)
+    other = replace(first, name="b", turn="2", seed=1)
+    wanted = ProfilerSettings(latency=True, kernels=True)
+    found = measure([first, again, other], wanted, BudgetSettings(processes=1), quiet)
+    assert [(work.names, *work.profilers) for work in works] == [
+        ("a, b", "preparation"),
+        ("a, a again, b", "latency"),
+        ("a, b", "kernels"),
+    ]
+    folders = [one.prepared for one in works[1].cases]
+    assert folders[0] == folders[1] != folders[2]
+    for measured in found:
+        known = {measurement.metric: measurement.samples for measurement in measured.measurements}
+        assert known["preparation_time"] == ((3.0,),)
+        assert known["executed_kernels"] == ((2,),)
+        assert known["latency"] == ((0.02,),)
 
 
 def test_counts_need_no_process_and_wait_for_nobody(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import isfinite
+from math import exp, isfinite
 from typing import Any
 
 from benchbench.experiments.guidelines.judge import (
@@ -12,6 +12,8 @@ from benchbench.experiments.guidelines.judge import (
     Result,
     Rung,
     Verdict,
+    relative_bytes,
+    relative_images,
     relative_speed,
     scored,
 )
@@ -68,7 +70,8 @@ def _verdict_document(verdict: Verdict) -> dict[str, Any]:
 
 
 def _rung_document(ladder: Ladder, rung: Rung, level: float) -> dict[str, Any]:
-    speed, bounds = relative_speed(rung, level)
+    speed = relative_speed(rung, level)
+    images, moved = relative_images(rung, level), relative_bytes(rung, level)
     latency = rung.record["latency"]
     executed = rung.record.get("executed_kernels")
     rows = executed.details["kernels"] if executed is not None and executed.samples else None
@@ -86,16 +89,25 @@ def _rung_document(ladder: Ladder, rung: Rung, level: float) -> dict[str, Any]:
         "memory_access_fused": rung.record["memory_access_fused"].value,
         "latency": latency.value,
         "predicted_latency": predicted and predicted.value,
-        "images_per_second": rung.record.case.batch_size / latency.value if latency.value else None,
+        "images_per_second": rung.images,
         "multiply_adds_per_second": rung.speed,
-        "relative_speed": speed if isfinite(speed) else None,
-        "relative_speed_ci": bounds,
+        "relative_speed": _known(speed.value),
+        "relative_speed_ci": speed.bounds,
+        "relative_images_per_second": _known(images.value),
+        "relative_images_per_second_ci": images.bounds,
+        "relative_bytes_per_second": _known(moved.value),
+        "relative_bytes_per_second_ci": moved.bounds,
         "predicted_relative_speed": rung.foreseen,
-        "paper_relative_speed": rung.paper,
+        "paper_relative_speed": rung.paper and [value * exp(rung.work) for value in rung.paper],
+        "paper_relative_images_per_second": rung.paper,
         "kernels": None if rows is None else dict(Counter(f"{row[1]} x{row[2]}" for row in rows)),
         "quality": rung.record.quality.grade,
         "record": rung.record.id,
     }
+
+
+def _known(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 def guideline_rows(result: Result) -> list[dict[str, Any]]:

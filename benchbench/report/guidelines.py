@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from math import isfinite
+from math import exp, isfinite
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -16,8 +16,11 @@ from benchbench.experiments.guidelines.judge import (
     Ladder,
     Result,
     Rung,
+    Speed,
     Verdict,
     paper_speed,
+    relative_bytes,
+    relative_images,
     relative_speed,
     scored,
 )
@@ -147,41 +150,73 @@ def _ladder_table(cells: Sequence[tuple[Cell, Ladder]], level: float) -> Table:
     table = plain_table(f"{first.guideline.upper()}: {first.claim} ({TITLES[first.kind]})")
     table.add_column("scale", no_wrap=True)
     table.add_column("rung", no_wrap=True)
-    table.add_column("work", justify="right", no_wrap=True)
-    reproduction = first.kind == "reproduction"
-    if reproduction:
-        table.add_column("paper", justify="right", no_wrap=True)
+    for heading in HEADINGS[first.kind]:
+        table.add_column(heading, justify="right", no_wrap=True)
     for cell, _ in cells:
-        heading = f"{cell.label.removesuffix(' fp32')}\n/s  relative (foreseen)"
+        heading = f"{cell.label.removesuffix(' fp32')}\n{OF_A_CELL[first.kind]}"
         table.add_column(heading, justify="right", no_wrap=True)
     by_cell = [{(r.scale, r.axis, r.label): r for r in ladder.rungs} for _, ladder in cells]
     before = None
     for key, rung in by_cell[0].items():
         if rung.axis == COPY:
             continue
-        work = rung.record["multiply_adds"].value
-        row = [rung.scale if rung.scale != before else "", rung.label, si(float(work or 0), "", 3)]
-        row += [_paper(rung)] if reproduction else []
+        row = [rung.scale if rung.scale != before else "", rung.label, *_once(rung, first.kind)]
         for rungs in by_cell:
-            row.append(_speeds(rungs[key], level) if key in rungs else "")
+            row.append(_speeds(rungs[key], first.kind, level) if key in rungs else "")
         table.add_row(*row)
         before = rung.scale
     return table
 
 
-def _speeds(rung: Rung, level: float) -> str:
-    speed, bounds = relative_speed(rung, level)
-    absolute = "" if rung.speed is None else si(rung.speed, "", 3)
-    half = "" if not bounds or bounds[0] == bounds[1] else f"±{(bounds[1] - bounds[0]) / 2:.2f}"
-    foreseen = "" if rung.foreseen is None else f"({rung.foreseen:.2f})"
-    return f"{absolute} {speed:.2f}{half:5} {foreseen}"
+# What each table says of a rung once, and what of it in every runtime.
+HEADINGS = {
+    "verdict": ("work",),
+    "reproduction": ("work", "paper\nimages/s", "\nwork/s"),
+    "extended": ("work", "bytes"),
+}
+OF_A_CELL = {
+    "verdict": "work/s  relative (foreseen)",
+    "reproduction": "images/s  relative  work/s (foreseen)",
+    "extended": "work/s  relative  bytes/s (foreseen)",
+}
 
 
-def _paper(rung: Rung) -> str:
-    if rung.paper is None:
-        return ""
-    value, low, high = rung.paper
-    return f"{value:.2f}" if low == high else f"{value:.2f} ({low:.2f} to {high:.2f})"
+def _once(rung: Rung, kind: str) -> list[str]:
+    cells = [si(float(rung.record["multiply_adds"].value or 0), "", 3)]
+    if kind == "extended":
+        cells.append(si(float(rung.record["memory_access_fused"].value or 0), "B", 3))
+    if kind == "reproduction":
+        cells += ["", ""] if rung.paper is None else _paper(rung.paper, exp(rung.work))
+    return cells
+
+
+def _paper(printed: tuple[float, float, float], work: float) -> list[str]:
+    """Relative images/s with what the digits leave open, and the multiply-adds/s that makes."""
+    value, low, high = printed
+    half = "" if low == high else f"±{(high - low) / 2:.2f}"
+    return [f"{value:.2f}{half:5}", f"{value * work:.2f}"]
+
+
+def _speeds(rung: Rung, kind: str, level: float) -> str:
+    images = kind == "reproduction"
+    absolute = rung.images if images else rung.speed
+    first = (relative_images if images else relative_speed)(rung, level)
+    others = {"reproduction": [relative_speed], "extended": [relative_bytes]}.get(kind, [])
+    words = [
+        "" if absolute is None else si(absolute, "", 3),
+        f"{first.value:.2f}{_half(first)}",
+        *(f"{other(rung, level).value:.2f}" for other in others),
+        "" if rung.foreseen is None else f"({rung.foreseen:.2f})",
+    ]
+    return " ".join(words)
+
+
+def _half(speed: Speed) -> str:
+    """Half the interval, or as much room."""
+    bounds = speed.bounds
+    if bounds is None or bounds[0] == bounds[1]:
+        return 5 * " "
+    return f"±{(bounds[1] - bounds[0]) / 2:.2f}"
 
 
 def _paper_table(guideline: str) -> Table:

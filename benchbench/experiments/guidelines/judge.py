@@ -25,7 +25,10 @@ CELL = ("device", "runtime", "precision", "layout", "threads", "batch_size")
 
 
 class Rung(NamedTuple):
-    """One network beside the first of its ladder. Slowdowns are logarithms, by process."""
+    """One network beside the first of its ladder. Slowdowns are logarithms, by process.
+
+    They are of multiply-adds per second; `work` and `bytes` are what others of it are told from.
+    """
 
     record: Record
     scale: str
@@ -34,13 +37,21 @@ class Rung(NamedTuple):
     slowdowns: tuple[float, ...]
     predicted: float | None  # slowdown, from the probes
     padded: float | None  # log of padded over counted multiply-adds, less the first rung's
-    paper: tuple[float, float, float] | None  # relative speed as printed, and what digits allow
+    paper: tuple[float, float, float] | None  # relative images/s as printed, and what digits allow
+    work: float  # log of its multiply-adds over the first rung's
+    bytes: float  # the same of memory_access_fused
 
     @property
     def speed(self) -> float | None:
         """Multiply-adds per second."""
         seconds, work = self.record["latency"].value, self.record["multiply_adds"].value
         return None if not seconds or work is None else work / seconds
+
+    @property
+    def images(self) -> float | None:
+        """Images per second."""
+        seconds = self.record["latency"].value
+        return self.record.case.batch_size / seconds if seconds else None
 
     @property
     def foreseen(self) -> float | None:
@@ -197,6 +208,8 @@ def _rung(record: Record, base: Record) -> Rung:
         predicted=log(expected[0] / expected[1]) - work if len(expected) == 2 else None,
         padded=log(filled[0] / filled[1]) - work if len(filled) == 2 else None,
         paper=_paper(axes) if axes.get("setting") else None,
+        work=work,
+        bytes=log(_value(record, "memory_access_fused") / _value(base, "memory_access_fused")),
     )
 
 
@@ -214,7 +227,7 @@ def _paper(axes: Mapping[str, Any]) -> tuple[float, float, float] | None:
 def paper_speed(
     guideline: str, setting: str, scale: str, column: str
 ) -> tuple[float, float, float] | None:
-    """Relative speed in the paper's table, and the interval that its printed digits leave."""
+    """Relative images/s in the paper's table, and the interval that its printed digits leave."""
     rows = {
         row.setting: row
         for row in published()
@@ -311,11 +324,33 @@ def scored(cell: Cell) -> dict[str, Any] | None:
     }
 
 
-def relative_speed(rung: Rung, level: float) -> tuple[float, tuple[float, float] | None]:
-    """Multiply-adds per second over the first rung's, with the interval over processes."""
+class Speed(NamedTuple):
+    """Over the first rung's, with the interval over processes."""
+
+    value: float  # NaN where nothing was timed
+    bounds: tuple[float, float] | None
+
+    def times(self, factor: float) -> Speed:
+        """The same of something of which each call has so many times as much."""
+        bounds = self.bounds and (self.bounds[0] * factor, self.bounds[1] * factor)
+        return Speed(self.value * factor, bounds)
+
+
+def relative_speed(rung: Rung, level: float) -> Speed:
+    """Multiply-adds per second over the first rung's."""
     bounds = interval(rung.slowdowns, level)
-    speed = exp(-fmean(rung.slowdowns)) if rung.slowdowns else float("nan")
-    return speed, None if bounds is None else (exp(-bounds[1]), exp(-bounds[0]))
+    value = exp(-fmean(rung.slowdowns)) if rung.slowdowns else float("nan")
+    return Speed(value, None if bounds is None else (exp(-bounds[1]), exp(-bounds[0])))
+
+
+def relative_images(rung: Rung, level: float) -> Speed:
+    """Images per second over the first rung's."""
+    return relative_speed(rung, level).times(exp(-rung.work))
+
+
+def relative_bytes(rung: Rung, level: float) -> Speed:
+    """Bytes per second, of what fused kernels have to move, over the first rung's."""
+    return relative_speed(rung, level).times(exp(rung.bytes - rung.work))
 
 
 def _alignments(ladders: Sequence[Ladder]) -> Iterator[Alignment]:

@@ -225,6 +225,27 @@ def test_alignment_is_named_where_padding_explains_it(plant: Plant) -> None:
     assert alignment.explains == "vector alignment explains it"
 
 
+def test_images_work_and_bytes_a_second_are_told_apart(plant: Plant) -> None:
+    """All rungs take the same time: images/s are equal, and the rest goes with what a call does.
+
+    By hand, Table 1, ARM, x1: blocks of 32x32 and of 9x108 channels multiply 2048 and 1944 times
+    a pixel, by as many weights; they read and write 128 and 234 channels of it.
+    """
+    rungs = [r for r in reproduction_rungs("g1", "arm")[0] if r.scale == "x1 arm"]
+    result = judge(plant(with_copy(rungs), steps(1.0, 1.0, 1.0)))
+    rows = {row["rung"]: row for row in guideline_document(result, None)["cells"][0]["rungs"]}
+    found = rows["(9, 108)"]
+    assert found["relative_images_per_second"] == pytest.approx(1.0, abs=0.003)
+    assert found["relative_speed"] == pytest.approx(1944 / 2048, abs=0.003)
+    pixels = 56 * 56
+    moved = (234 * pixels + 1944) / (128 * pixels + 2048)
+    assert found["relative_bytes_per_second"] == pytest.approx(moved, rel=0.01)
+    printed = found["paper_relative_images_per_second"]
+    assert found["paper_relative_speed"] == pytest.approx([v * 1944 / 2048 for v in printed])
+    text = "".join(str(part) for part in guideline_rows(result))
+    assert "relative_bytes_per_second_ci" in text
+
+
 def test_the_papers_relative_speed_keeps_its_digits() -> None:
     """Table 2, ARM, x4: 2.2 over 2.3 images/s is anything from 2.15/2.35 to 2.25/2.25."""
     found = paper_speed("g2", "g=2", "x4", "arm")
