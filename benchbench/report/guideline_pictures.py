@@ -23,6 +23,7 @@ from benchbench.report.pictures import COLOURS, write
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import AbstractPathEffect
 
 Question = tuple[str, str]  # guideline and axis
 WHAT = {
@@ -182,12 +183,20 @@ def _observed(question: Question, device: Device) -> str:
     return "" if effect is None else f"observed {100 * effect:+.0f} %"
 
 
+def _halo() -> AbstractPathEffect:
+    """What keeps small letters readable on a dark ground."""
+    from matplotlib.patheffects import withStroke
+
+    return withStroke(linewidth=2, foreground="white")
+
+
 def _devices(axes: Axes, cells: Sequence[Cell], question: Question) -> None:
     for mark, known in zip("^v", PAPER_DEVICES, strict=True):
         axes.plot([known.ridge], [known.launch], mark, color="black", ms=5, mfc="white")
         axes.annotate(
             f"{known.name}\n{_observed(question, known)}",
             (known.ridge, known.launch),
+            path_effects=[_halo()],
             xytext=(6, 0) if known.ridge < 3 else (-6, 0),
             textcoords="offset points",
             fontsize=7,
@@ -213,6 +222,7 @@ def _devices(axes: Axes, cells: Sequence[Cell], question: Question) -> None:
         axes.annotate(
             cell.label.removesuffix(" fp32"),
             (x, y),
+            path_effects=[_halo()],
             xytext=(0, 7 + 8 * number),
             textcoords="offset points",
             fontsize=7,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from math import exp, isfinite
+from math import ceil, exp, isfinite
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -34,6 +34,8 @@ TITLES = {
     "extended": "what the paper did not try",
 }
 REASONS_SHOWN = 6
+MOST_ABREAST = {"verdict": 3, "reproduction": 2, "extended": 2}  # runtimes beside each other
+COMPARED = "Of G1 the last rungs are compared: 1:9, and the paper's 1:12."
 PAPER_DEVICES = {"gpu": "GTX 1080Ti", "arm": "Snapdragon 810"}
 
 
@@ -47,14 +49,17 @@ def guideline_tables(result: Result, folder: str | None) -> list[RenderableType]
     for guideline, kind in keys:
         cells = [(cell, _ladder(cell, guideline, kind)) for cell in result.cells]
         there = [(cell, found) for cell, found in cells if found is not None]
-        parts.append(_ladder_table(there, 1 - result.rule.confidence))
+        parts += [
+            _ladder_table(side_by_side, 1 - result.rule.confidence)
+            for side_by_side in _abreast(there, MOST_ABREAST[kind])
+        ]
     for guideline in dict.fromkeys(guideline for guideline, _ in keys):
         if (guideline, "reproduction") not in keys:
             parts.append(_paper_table(guideline))
         parts += [Text(f"{guideline.upper()}, {note}") for note in paper_notes(guideline)]
     alignments = [(cell, one) for cell in result.cells for one in cell.alignments]
     if alignments:
-        parts.append(_alignment_table(alignments))
+        parts += [_alignment_table(alignments), Text(COMPARED)]
     return [*parts, *(Text(line) for line in _closing(result, folder))]
 
 
@@ -143,6 +148,14 @@ def _whys(result: Result) -> Iterator[str]:
                 f"(median of {score['all']})"
             )
     yield ""
+
+
+def _abreast(
+    cells: Sequence[tuple[Cell, Ladder]], most: int
+) -> Iterator[Sequence[tuple[Cell, Ladder]]]:
+    """As many as have room beside each other, in tables of about the same width."""
+    each = ceil(len(cells) / ceil(len(cells) / most))
+    yield from (cells[start : start + each] for start in range(0, len(cells), each))
 
 
 def _ladder_table(cells: Sequence[tuple[Cell, Ladder]], level: float) -> Table:
@@ -242,16 +255,16 @@ def _paper_table(guideline: str) -> Table:
 
 
 def _alignment_table(alignments: Sequence[tuple[Cell, Alignment]]) -> Table:
-    table = plain_table("slowdown of the last rung: whole vectors, and the paper's own channels")
+    table = plain_table("slowdown: whole vectors, and the paper's own channels")
     for heading in ("guideline", "runtime", "channels of"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("whole vectors", "the paper's", "of padded work"):
+    for heading in ("whole\nvectors", "the\npaper's", "of padded\nwork"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("the difference")
+    table.add_column("the difference", no_wrap=True)
     for cell, one in alignments:
         table.add_row(
-            f"{one.guideline.upper()} {one.axis}",
-            cell.label,
+            " ".join(filter(None, (one.guideline.upper(), one.axis, one.setting))),
+            cell.label.removesuffix(" fp32"),
             PAPER_DEVICES[one.column],
             _percent(one.verdict),
             _percent(one.reproduction),

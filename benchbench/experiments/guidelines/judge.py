@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from math import exp, expm1, log
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
 from benchbench.errors import NoEvidence
-from benchbench.experiments.guidelines.ladders import BASE, COPY, published
+from benchbench.experiments.guidelines.ladders import BASE, COLUMNS, COPY, published
 from benchbench.experiments.guidelines.rule import (
     Answer,
     Decision,
@@ -86,10 +87,11 @@ class Ladder(NamedTuple):
 
 
 class Alignment(NamedTuple):
-    """The paper's own channels beside whole vectors: effects of the last rung, fractions."""
+    """The paper's own channels beside whole vectors: effects of rungs both have, fractions."""
 
     guideline: str
     axis: str
+    setting: str  # "" where it is the last rung
     column: str
     verdict: float
     reproduction: float
@@ -361,22 +363,37 @@ def _alignments(ladders: Sequence[Ladder]) -> Iterator[Alignment]:
         if kind != "verdict" or own is None:
             continue
         for verdict in ladder.verdicts:
-            for column in ("gpu", "arm"):
-                last = [
-                    rung
-                    for rung in own.rungs
-                    if rung.axis == verdict.axis
-                    and rung.record.case.axes["last"]
-                    and rung.scale.endswith(column)
-                ]
-                if last:
-                    yield _alignment(guideline, verdict, column, last)
+            aligned, theirs = (_by_setting(one, verdict.axis) for one in (ladder, own))
+            shared = [setting for setting in aligned if setting in theirs]
+            for setting, column in product(shared, COLUMNS):
+                rungs = [rung for rung in theirs[setting] if rung.scale.endswith(column)]
+                whole = expm1(fmean(fmean(rung.slowdowns) for rung in aligned[setting]))
+                key = (guideline, verdict.axis, setting, column)
+                if rungs:
+                    yield _alignment(key, whole, rungs, verdict.decision.delta)
 
 
-def _alignment(guideline: str, verdict: Verdict, column: str, last: Sequence[Rung]) -> Alignment:
-    plain = fmean(fmean(rung.slowdowns) for rung in last)
-    filled = fmean(fmean(rung.slowdowns) - (rung.padded or 0.0) for rung in last)
-    whole, delta = verdict.decision.effect, verdict.decision.delta
+def _by_setting(ladder: Ladder, axis: str) -> dict[str, list[Rung]]:
+    """The rungs of an axis by what the other ladder has too; of G1 and G4 the last ones alone."""
+    found: dict[str, list[Rung]] = {}
+    for rung in ladder.rungs:
+        if rung.axis != axis:
+            continue
+        step, last = (rung.record.case.axes[key] for key in ("step", "last"))
+        if ladder.guideline == "g2":
+            found.setdefault(rung.label.partition(",")[0], []).append(rung)
+        elif ladder.guideline == "g3":
+            found.setdefault(f"{2**step}", []).append(rung)
+        elif last:
+            found.setdefault("", []).append(rung)
+    return found
+
+
+def _alignment(
+    key: tuple[str, str, str, str], whole: float, own: Sequence[Rung], delta: float
+) -> Alignment:
+    plain = fmean(fmean(rung.slowdowns) for rung in own)
+    filled = fmean(fmean(rung.slowdowns) - (rung.padded or 0.0) for rung in own)
     gap, left = abs(expm1(plain) - whole), abs(expm1(filled) - whole)
     if gap <= delta:
         explains = "no difference"
@@ -386,4 +403,4 @@ def _alignment(guideline: str, verdict: Verdict, column: str, last: Sequence[Run
         explains = "vector alignment explains more than half"
     else:
         explains = "not explained by vector alignment"
-    return Alignment(guideline, verdict.axis, column, whole, expm1(plain), expm1(filled), explains)
+    return Alignment(*key, whole, expm1(plain), expm1(filled), explains)
