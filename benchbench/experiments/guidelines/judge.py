@@ -367,10 +367,12 @@ def _alignments(ladders: Sequence[Ladder]) -> Iterator[Alignment]:
             shared = [setting for setting in aligned if setting in theirs]
             for setting, column in product(shared, COLUMNS):
                 rungs = [rung for rung in theirs[setting] if rung.scale.endswith(column)]
+                if not rungs:
+                    continue
                 whole = expm1(fmean(fmean(rung.slowdowns) for rung in aligned[setting]))
+                others = _mixes(own, rungs) and not _mixes(ladder, aligned[setting])
                 key = (guideline, verdict.axis, setting, column)
-                if rungs:
-                    yield _alignment(key, whole, rungs, verdict.decision.delta)
+                yield _alignment(key, whole, rungs, verdict.decision.delta, others=others)
 
 
 def _by_setting(ladder: Ladder, axis: str) -> dict[str, list[Rung]]:
@@ -389,8 +391,19 @@ def _by_setting(ladder: Ladder, axis: str) -> dict[str, list[Rung]]:
     return found
 
 
+def _mixes(ladder: Ladder, rungs: Sequence[Rung]) -> bool:
+    """Whether some rungs run other kernels than the first of their scale."""
+    first = {rung.scale: kernels(rung.record) for rung in ladder.rungs if rung.axis == BASE}
+    return any(kernels(rung.record) != first.get(rung.scale) for rung in rungs)
+
+
 def _alignment(
-    key: tuple[str, str, str, str], whole: float, own: Sequence[Rung], delta: float
+    key: tuple[str, str, str, str],
+    whole: float,
+    own: Sequence[Rung],
+    delta: float,
+    *,
+    others: bool,
 ) -> Alignment:
     plain = fmean(fmean(rung.slowdowns) for rung in own)
     filled = fmean(fmean(rung.slowdowns) - (rung.padded or 0.0) for rung in own)
@@ -399,6 +412,8 @@ def _alignment(
         explains = "no difference"
     elif left <= delta:
         explains = "vector alignment explains it"
+    elif others:
+        explains = "other kernels run on the paper's"
     elif left < gap / 2:
         explains = "vector alignment explains more than half"
     else:

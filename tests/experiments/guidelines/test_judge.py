@@ -225,6 +225,31 @@ def test_alignment_is_named_where_padding_explains_it(plant: Plant) -> None:
     assert alignment.explains == "vector alignment explains it"
 
 
+def test_other_kernels_on_the_papers_channels_are_named(plant: Plant) -> None:
+    """As ONNX Runtime has them for channels that 4 does not divide."""
+    rungs = ladder("g3")
+    own = reproduction_rungs("g3", "arm")[0]
+    scales = dict.fromkeys(rung.scale for rung in own)
+    rungs += [r for scale in scales for r in with_copy([r for r in own if r.scale == scale])]
+
+    def odd(rung: Rung) -> bool:
+        return rung.ladder == "reproduction" and rung.axis not in (BASE, COPY) and rung.step == 1
+
+    records = plant(
+        rungs,
+        lambda rung: 1.5 if odd(rung) else 1.0,
+        kernel=lambda rung: "Conv" if odd(rung) else "nchwc.Conv",
+    )
+    (cell,) = judge(records).cells
+    found = {(one.axis, one.setting): one.explains for one in cell.alignments}
+    assert found == {
+        ("series", "2"): "other kernels run on the paper's",
+        ("series", "4"): "no difference",
+        ("parallel, add", "2"): "other kernels run on the paper's",
+        ("parallel, add", "4"): "no difference",
+    }
+
+
 def test_images_work_and_bytes_a_second_are_told_apart(plant: Plant) -> None:
     """All rungs take the same time: images/s are equal, and the rest goes with what a call does.
 
