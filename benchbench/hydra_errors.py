@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -63,7 +63,9 @@ def _nested(parent: str) -> list[str]:
     """Dotted keys below a settings group."""
     for field in fields(Settings):
         if field.name == parent and callable(field.default_factory):
-            return [f"{parent}.{inner.name}" for inner in fields(field.default_factory())]
+            inner = field.default_factory()
+            if is_dataclass(inner):
+                return [f"{parent}.{one.name}" for one in fields(inner)]
     return [field.name for field in fields(Settings)]
 
 

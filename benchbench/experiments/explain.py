@@ -43,6 +43,7 @@ from benchbench.statistics.ranking import Tau, kendall, spearman
 PROFILERS = ProfilerSettings(complexity=True, latency=True, roofs=True)
 SHARES = ProfilerSettings(complexity=True, operators=True)
 ANCHOR = "mobilenet_v2"
+FEWEST_NETWORKS = 3
 SET_SIZE = 8  # networks of a set beside the anchor: what takes turns should do so often
 RATIO = 1.2  # of multiply-adds, up to which two networks cost the same by them
 LEVELS = (40e6, 140e6, 300e6, 500e6)  # multiply-adds, of ShuffleNetV2's Table 8
@@ -167,8 +168,9 @@ def judge(records: Sequence[Record]) -> Explanation:
 
 def _explained(label: str, records: Sequence[Record]) -> Explained:
     networks = tuple(_networks(label, records))
-    if len(networks) < 3:
-        raise NoEvidence(f"{label}: {len(networks)} networks were timed, and 3 are the fewest")
+    if len(networks) < FEWEST_NETWORKS:
+        fewest = f"{FEWEST_NETWORKS} are the fewest"
+        raise NoEvidence(f"{label}: {len(networks)} networks were timed, and {fewest}")
     values = {name: _values(networks, name) for name in PREDICTORS}
     known = {name: found for name, found in values.items() if found is not None}
     pairs = close_pairs(known["multiply_adds"], [n.family for n in networks], RATIO)
@@ -230,7 +232,7 @@ def level(multiply_adds: float) -> str:
 
 
 def _values(networks: Sequence[Network], name: str) -> list[float] | None:
-    """A predictor of all networks; None where one of them has it not."""
+    """A predictor of all networks; None where one has it not, or is 0, which has no log."""
     found = [network.record.get(name) for network in networks]
     values = [float(one.value) for one in found if one is not None and one.value]
     return values if len(values) == len(networks) else None

@@ -84,7 +84,7 @@ def _order_table(way: Explained) -> Table:
     for found in sorted(way.predictors, key=lambda p: -p.share.value if p.share else 0):
         table.add_row(METRICS[found.name].label, *_order_cells(found))
     for name in way.missing:
-        table.add_row(METRICS[name].label, "not in all records")
+        table.add_row(METRICS[name].label, "0 or missing in some records")
     return table
 
 

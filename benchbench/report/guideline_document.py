@@ -98,11 +98,22 @@ def _rung_document(ladder: Ladder, rung: Rung, level: float) -> dict[str, Any]:
         "relative_bytes_per_second": _known(moved.value),
         "relative_bytes_per_second_ci": moved.bounds,
         "predicted_relative_speed": rung.foreseen,
-        "paper_relative_speed": rung.paper and [value * exp(rung.work) for value in rung.paper],
-        "paper_relative_images_per_second": rung.paper,
+        **_paper(rung),
         "kernels": None if rows is None else dict(Counter(f"{row[1]} x{row[2]}" for row in rows)),
         "quality": rung.record.quality.grade,
         "record": rung.record.id,
+    }
+
+
+def _paper(rung: Rung) -> dict[str, Any]:
+    """As printed, and the interval that the digits leave; None where it prints nothing."""
+    images = rung.paper
+    speed = images and tuple(value * exp(rung.work) for value in images)
+    return {
+        "paper_relative_speed": speed and speed[0],
+        "paper_relative_speed_ci": speed and speed[1:],
+        "paper_relative_images_per_second": images and images[0],
+        "paper_relative_images_per_second_ci": images and images[1:],
     }
 
 

@@ -44,7 +44,8 @@ PAPER_DEVICES = {"gpu": "GTX 1080Ti", "arm": "Snapdragon 810"}
 
 def guideline_tables(result: Result, folder: str | None) -> list[RenderableType]:
     """Verdicts, the ladders behind them, the paper's tables, and how good it all is."""
-    parts: list[RenderableType] = [_title(result), _verdicts(result)]
+    parts: list[RenderableType] = [_title(result)]
+    parts += [_verdicts(result)] if _questions(result) else []
     parts += [Text(line) for line in _whys(result)]
     keys = dict.fromkeys(
         (ladder.guideline, ladder.kind) for c in result.cells for ladder in c.ladders
@@ -57,9 +58,10 @@ def guideline_tables(result: Result, folder: str | None) -> list[RenderableType]
             for side_by_side in _abreast(there, MOST_ABREAST[kind])
         ]
     for guideline in dict.fromkeys(guideline for guideline, _ in keys):
-        if (guideline, "reproduction") not in keys:
+        if (guideline, "reproduction") in keys:
+            parts += [Text(f"{guideline.upper()}, {note}") for note in paper_notes(guideline)]
+        elif (guideline, "verdict") in keys:
             parts.append(_paper_table(guideline))
-        parts += [Text(f"{guideline.upper()}, {note}") for note in paper_notes(guideline)]
     alignments = [(cell, one) for cell in result.cells for one in cell.alignments]
     if alignments:
         parts += [_alignment_table(alignments), Text(COMPARED)]
@@ -75,8 +77,10 @@ def _title(result: Result) -> Text:
         "The rule, written down before. SUPPORTED: the lower bound of the last rung's slowdown "
         f"({100 * rule.confidence:g} %, t over processes,\nHolm over all answers of a runtime) is "
         f"above max({smallest:g} %, {rule.noises:g} x what the first rung shows against itself). "
-        "REFUTED: the\nupper bound is below. Else INCONCLUSIVE, as where other kernels run, "
-        f"multiply-adds differ by over {equal:g} %, or a grade is below {rule.worst_grade}.\n"
+        "REFUTED: the\nupper bound is below. Else INCONCLUSIVE: also where a step runs against "
+        "it by as much, scales disagree, other kernels run,\nmultiply-adds differ by over "
+        f"{equal:g} %, a grade is below {rule.worst_grade}, or processes are fewer than "
+        f"{rule.processes}.\n"
     )
     heading = f"ShuffleNetV2's guidelines on {first.case.device_name} ({first.device_name})"
     return Text.assemble((heading, "bold"), text)
@@ -193,7 +197,7 @@ HEADINGS = {
 OF_A_CELL = {
     "verdict": "work/s  relative (foreseen)",
     "reproduction": "images/s  relative  work/s (foreseen)",
-    "extended": "work/s  relative  bytes/s (foreseen)",
+    "extended": "work/s  relative (foreseen)  bytes/s",
 }
 
 
@@ -217,14 +221,14 @@ def _speeds(rung: Rung, kind: str, level: float) -> str:
     images = kind == "reproduction"
     absolute = rung.images if images else rung.speed
     first = (relative_images if images else relative_speed)(rung, level)
-    others = {"reproduction": [relative_speed], "extended": [relative_bytes]}.get(kind, [])
     words = [
         "" if absolute is None else si(absolute, "", 3),
         f"{first.value:.2f}{_half(first)}",
-        *(f"{other(rung, level).value:.2f}" for other in others),
-        "" if rung.foreseen is None else f"({rung.foreseen:.2f})",
+        f"{relative_speed(rung, level).value:.2f}" if images else "",
+        "" if rung.foreseen is None else f"({rung.foreseen:.2f})",  # of work/s
+        f"{relative_bytes(rung, level).value:.2f}" if kind == "extended" else "",
     ]
-    return " ".join(words)
+    return " ".join(filter(None, words))
 
 
 def _half(speed: Speed) -> str:

@@ -53,9 +53,16 @@ def _matrix(audits: Iterable[Audit]) -> Table:
         table.add_row(
             escape(audit.record.case.name),
             *(g1, g2, _depthwise(audit), operations, *_largest(audit), path, g4),
-            ", ".join(audit.broken) or "nothing",
+            _broken(audit),
         )
     return table
+
+
+def _broken(audit: Audit) -> str:
+    """The guidelines that are violated; what is not known is not "nothing"."""
+    if audit.broken or audit.known:
+        return ", ".join(audit.broken) or "nothing"
+    return "not known"
 
 
 def _flagged(score: Score) -> str:
@@ -98,7 +105,7 @@ def _because(judged: Judged, audits: Sequence[Audit]) -> Iterator[str]:
 def _figures(claim: Claim, audit: Audit) -> str:
     """ "mobilenet_v2: G1 12.0 % > 5.0 %"."""
     if claim.guideline is None:
-        return f"{claim.network} breaks {', '.join(audit.broken) or 'nothing'}"
+        return f"{claim.network} breaks {_broken(audit)}"
     scores = [score for score in audit.scores if score.guideline == claim.guideline]
     found = ", ".join(
         f"{shown(score, score.value)} {'>' if score.violated else '<='} "
@@ -120,7 +127,7 @@ def _is_of_family(audit: Audit) -> bool:
 def _standing(audit: Audit) -> str:
     obeyed = [name for name in GUIDELINES if audit.violates(name) is False]
     return (
-        f"{audit.record.case.name} breaks {', '.join(audit.broken) or 'nothing'} and obeys "
+        f"{audit.record.case.name} breaks {_broken(audit)} and obeys "
         f"{', '.join(obeyed) or 'nothing'}"
     )
 

@@ -50,7 +50,7 @@ def explain(settings: Settings, job: Job) -> Result:
 
 def _cases(settings: Settings) -> list[Case]:
     """The networks that can be timed in time, in sets; those named one by one in any case."""
-    from benchbench.experiments.explain import in_sets
+    from benchbench.experiments.explain import FEWEST_NETWORKS, in_sets
     from benchbench.profilers.complexity import complexity
 
     models = settings.models or EVERY_VARIANT
@@ -58,6 +58,9 @@ def _cases(settings: Settings) -> list[Case]:
     for case in from_models(replace(settings, models=models)):
         ways.setdefault((case.runtime, case.precision), []).append(case)
     counts = {case.name: complexity(case).multiply_adds for case in next(iter(ways.values()))}
+    for name, count in counts.items():
+        if not count:
+            raise UserError(f"models: {name} has no multiply-adds, and task=explain is about them")
     named = {_name(item) for item in models}
     large = {
         name: count
@@ -68,6 +71,9 @@ def _cases(settings: Settings) -> list[Case]:
     if not kept[0]:
         limit = f"largest_multiply_adds={settings.largest_multiply_adds:g}"
         raise UserError(f"{limit}: the smallest network has {min(large.values()):,}")
+    if len(kept[0]) < FEWEST_NETWORKS:
+        names = ", ".join(case.name for case in kept[0])
+        raise UserError(f"models: {names}: {FEWEST_NETWORKS} networks are the fewest")
     return [
         case
         for cases in kept

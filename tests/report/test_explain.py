@@ -47,7 +47,7 @@ def test_the_tables_answer_first(result: Explanation) -> None:
     assert "memory access, fused 100 %" in text
     rows = [line for line in text.splitlines() if line.startswith(" memory access, fused ")]
     assert rows[0].split("fused")[1].split()[:2] == ["100", "%"]
-    assert "not in all records" in text
+    assert "0 or missing in some records" in text
     assert "which of two is slower?" in text
     assert "how alike the predictors are" in text
     assert "in 7 sets" in text

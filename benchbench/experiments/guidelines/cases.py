@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from benchbench.cases import Case, from_settings
 from benchbench.config import BudgetSettings, ProfilerSettings, Settings, executed
-from benchbench.errors import unknown
+from benchbench.errors import UserError, unknown
 from benchbench.experiments.guidelines.ladders import (
     COLUMNS,
     LADDERS,
@@ -18,6 +18,7 @@ from benchbench.experiments.guidelines.ladders import (
     verdict_rungs,
     with_copy,
 )
+from benchbench.experiments.guidelines.options import check_options
 from benchbench.experiments.guidelines.rule import rule_from
 from benchbench.support import installed_runtimes
 
@@ -37,12 +38,17 @@ def guideline_cases(settings: Settings) -> list[Case]:
         UserError: a ladder or a runtime that there is not, or a rule that is none.
     """
     rule_from(settings.task.rule)
+    check_options(settings.guideline)
+    _refuse_others(settings)
     quick = settings.budget.name == "quick"
     ladders = settings.ladders or (["verdict"] if quick else list(LADDERS[:2]))
     for name in ladders:
         if name not in LADDERS:
             raise unknown("ladders", name, LADDERS)
     rungs = _rungs(settings, ladders)
+    if not rungs:
+        asked = ", ".join(settings.guideline)
+        raise UserError(f"ladders={','.join(ladders)}: {asked} has none; g2 and g4 have extended")
     return [
         _case(rung, replace(executed(settings, runtime, precision), runtimes=[], precisions=[]))
         for runtime in _runtimes(settings, quick=quick)
@@ -50,6 +56,19 @@ def guideline_cases(settings: Settings) -> list[Case]:
         for rung in rungs
         if settings.ladders or rung.ladder == "verdict" or runtime not in SLOW_TO_START
     ]
+
+
+def _refuse_others(settings: Settings) -> None:
+    """What would be measured is no ladder any more."""
+    if settings.mode != "inference":
+        raise UserError(f"mode={settings.mode}: task=guidelines is about the forward alone")
+    if settings.resolution not in (None, SIZE):
+        raise UserError(f"resolution={settings.resolution}: the ladders' maps are {SIZE}x{SIZE}")
+    if settings.weights is not None:
+        raise UserError(f"weights={settings.weights}: the ladders' networks have none")
+    twice = sorted({name for name in settings.runtimes if settings.runtimes.count(name) > 1})
+    if twice:
+        raise UserError(f"runtimes: {', '.join(twice)} stands there twice")
 
 
 def shortened(budget: BudgetSettings, fewest_processes: int) -> BudgetSettings:

@@ -22,6 +22,8 @@ from benchbench.experiments.guidelines.rule import (
 from benchbench.records import Record
 from benchbench.rounds import log_ratios
 
+# A dense convolution and a separable one never run the same kernels: figures alone.
+WITHOUT_VERDICT = (("g2", "extended"),)
 CELL = ("device", "runtime", "precision", "layout", "threads", "batch_size")
 
 
@@ -122,13 +124,14 @@ class Result(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Whether any guideline got an answer."""
-        return any(
-            verdict.decision.answer != Answer.INCONCLUSIVE
+        """Whether any guideline got an answer, if any was asked for one."""
+        answers = [
+            verdict.decision.answer
             for cell in self.cells
             for ladder in cell.ladders
             for verdict in ladder.verdicts
-        )
+        ]
+        return not answers or any(answer != Answer.INCONCLUSIVE for answer in answers)
 
 
 def judge(records: Sequence[Record]) -> Result:
@@ -169,7 +172,12 @@ def _cell(records: Sequence[Record], options: Mapping[str, Any], rule: Rule) -> 
     }
     verdicts: dict[tuple[str, str], list[Verdict]] = {key: [] for key in sets}
     for kind in ("verdict", "extended"):  # each corrected by itself
-        judged = [(key, axis) for key in sets if key[1] == kind for axis in sets[key]]
+        judged = [
+            (key, axis)
+            for key in sets
+            if key[1] == kind and key not in WITHOUT_VERDICT
+            for axis in sets[key]
+        ]
         decisions = decide([sets[key][axis] for key, axis in judged], rule)
         for (key, axis), decision in zip(judged, decisions, strict=True):
             verdicts[key].append(_verdict(axis, decision, rungs[key]))

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from benchbench.errors import UserError
 from benchbench.quality import GRADES
 
-FEWEST_PROCESSES = 3  # for any answer but INCONCLUSIVE
+FEWEST_PROCESSES = 3  # that a rule may be content with
+NUMBERS = ("smallest", "noises", "confidence", "equal", "processes")
 
 
 class Answer(StrEnum):
@@ -47,6 +48,7 @@ def rule_from(values: Mapping[str, Any]) -> Rule:
     names = [field.name for field in fields(Rule)]
     if sorted(values) != sorted(names):
         raise UserError(f"task.rule has {', '.join(values)}: needs {', '.join(names)}")
+    _check_numbers(values)
     rule = Rule(**values)
     for name in ("smallest", "noises", "equal"):
         if not 0 <= getattr(rule, name) < inf:
@@ -56,11 +58,18 @@ def rule_from(values: Mapping[str, Any]) -> Rule:
     if rule.worst_grade not in GRADES:
         allowed = ", ".join(GRADES)
         raise UserError(f"task.rule.worst_grade={rule.worst_grade}: allowed are {allowed}")
-    if not FEWEST_PROCESSES <= rule.processes <= 1000:
+    if int(rule.processes) != rule.processes or not FEWEST_PROCESSES <= rule.processes <= 1000:
         raise UserError(
-            f"task.rule.processes={rule.processes}: must be from {FEWEST_PROCESSES} to 1000"
+            f"task.rule.processes={rule.processes}: must be a whole number from "
+            f"{FEWEST_PROCESSES} to 1000"
         )
     return rule
+
+
+def _check_numbers(values: Mapping[str, Any]) -> None:
+    for name in NUMBERS:
+        if isinstance(values[name], bool) or not isinstance(values[name], int | float):
+            raise UserError(f"task.rule.{name}={values[name]}: must be a number")
 
 
 class Scale(NamedTuple):
@@ -115,7 +124,7 @@ def _estimate(scales: Sequence[Scale], rule: Rule) -> _Estimate:
     noise = sqrt(fmean(value**2 for value in again)) if again else inf
     delta = log1p(max(rule.smallest, rule.noises * expm1(noise)))
     obstacles = (
-        *_too_few(values),
+        *_too_few(values, rule),
         *_unequal(scales, rule),
         *_mixed(scales),
         *_graded(scales, rule),
@@ -130,9 +139,9 @@ def _over_scales(by_scale: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(fmean(each[number] for each in by_scale) for number in range(processes))
 
 
-def _too_few(values: Sequence[float]) -> list[str]:
-    few = len(values) < FEWEST_PROCESSES
-    return [f"{len(values)} processes, and {FEWEST_PROCESSES} are the fewest"] if few else []
+def _too_few(values: Sequence[float], rule: Rule) -> list[str]:
+    few = len(values) < rule.processes
+    return [f"{len(values)} processes, and {rule.processes} are the fewest"] if few else []
 
 
 def _unequal(scales: Sequence[Scale], rule: Rule) -> list[str]:

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made import in_turn, record
+from rich.console import Console
 
 from benchbench import config
 from benchbench.cases import Case
@@ -20,6 +22,7 @@ from benchbench.experiments.guidelines.ladders import (
     BASE,
     COPY,
     Rung,
+    extended_rungs,
     paper_notes,
     reproduction_rungs,
     verdict_rungs,
@@ -200,6 +203,40 @@ def test_the_probes_are_scored(plant: Plant) -> None:
     assert found.agrees is True
 
 
+def test_fewer_processes_than_the_rule_asks_for_decide_nothing(plant: Plant) -> None:
+    """As after Ctrl-C: the first four of five."""
+
+    def cut(one: Measurement) -> Measurement:
+        processes = one.details.get("processes", ())[:4]
+        return replace(one, samples=one.samples[:4], details={"processes": processes})
+
+    records = [
+        replace(
+            record,
+            measurements=tuple(
+                cut(one) if one.metric == "latency" else one for one in record.measurements
+            ),
+        )
+        for record in plant(ladder("g2"), steps(1.2, 1.4))
+    ]
+    (found,) = verdicts(judge(records)).values()
+    assert found.decision.answer == "INCONCLUSIVE"
+    assert "4 processes, and 5 are the fewest" in found.decision.why
+
+
+def test_without_a_question_there_is_nothing_to_decide(plant: Plant) -> None:
+    """The paper's own channels, and depthwise convolutions beside dense ones, get no verdict."""
+    own = [rung for rung in reproduction_rungs("g1", "arm")[0] if rung.scale == "x1 arm"]
+    dense = [rung for rung in extended_rungs("g2", OPTIONS["g2"]) if rung.scale == "x1"]
+    result = judge(plant(with_copy(own) + with_copy(dense), steps(1.3, 1.3, 1.3)))
+    assert not verdicts(result)
+    assert result.decided
+    console = Console(width=140, record=True, file=StringIO())
+    for part in guideline_tables(result, None):
+        console.print(part)
+    assert "verdicts:" not in console.export_text()
+
+
 def test_alignment_is_named_where_padding_explains_it(plant: Plant) -> None:
     """Whole vectors show no effect; the paper's channels take as long as their padding says."""
     rungs = ladder("g1")
@@ -266,7 +303,8 @@ def test_images_work_and_bytes_a_second_are_told_apart(plant: Plant) -> None:
     moved = (234 * pixels + 1944) / (128 * pixels + 2048)
     assert found["relative_bytes_per_second"] == pytest.approx(moved, rel=0.01)
     printed = found["paper_relative_images_per_second"]
-    assert found["paper_relative_speed"] == pytest.approx([v * 1944 / 2048 for v in printed])
+    assert printed == pytest.approx(57.6 / 76.2)
+    assert found["paper_relative_speed"] == pytest.approx(57.6 / 76.2 * 1944 / 2048)
     text = "".join(str(part) for part in guideline_rows(result))
     assert "relative_bytes_per_second_ci" in text
 

@@ -100,7 +100,7 @@ def test_a_step_back_stands_in_the_way() -> None:
         ({"kernels": (ONE, None)}, "which kernels ran at x1 is not known"),
         ({"grades": ("A", "C", "A")}, "quality is C"),
         ({"grades": ("A", "A", None)}, "quality is D"),
-        ({"slowdowns": ((0.2, 0.21),)}, "2 processes, and 3 are the fewest"),
+        ({"slowdowns": ((0.2, 0.21),)}, "2 processes, and 5 are the fewest"),
     ],
 )
 def test_what_stands_in_the_way(changes: dict[str, object], why: str) -> None:
