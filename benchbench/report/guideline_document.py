@@ -6,16 +6,12 @@ from collections import Counter
 from math import exp, isfinite
 from typing import Any
 
-from benchbench.experiments.guidelines.judge import (
-    Cell,
-    Ladder,
-    Result,
+from benchbench.experiments.guidelines.judge import Cell, Ladder, Result, Verdict, scored
+from benchbench.experiments.guidelines.rungs import (
     Rung,
-    Verdict,
     relative_bytes,
     relative_images,
     relative_speed,
-    scored,
 )
 from benchbench.records import SCHEMA_VERSION
 

@@ -10,21 +10,17 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchbench.experiments.guidelines.judge import (
-    Alignment,
-    Cell,
-    Ladder,
-    Result,
+from benchbench.experiments.guidelines.alignment import Alignment
+from benchbench.experiments.guidelines.judge import Cell, Ladder, Result, Verdict, scored
+from benchbench.experiments.guidelines.ladders import COLUMNS, COPY, paper_notes, published
+from benchbench.experiments.guidelines.rungs import (
     Rung,
     Speed,
-    Verdict,
     paper_speed,
     relative_bytes,
     relative_images,
     relative_speed,
-    scored,
 )
-from benchbench.experiments.guidelines.ladders import COLUMNS, COPY, paper_notes, published
 from benchbench.metrics import si
 from benchbench.report.tables import describe, plain_table
 

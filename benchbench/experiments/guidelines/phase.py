@@ -12,8 +12,9 @@ from math import exp, expm1, log
 from statistics import fmean
 from typing import NamedTuple
 
-from benchbench.experiments.guidelines.judge import Ladder, Rung, paper_speed
+from benchbench.experiments.guidelines.judge import Ladder
 from benchbench.experiments.guidelines.ladders import BASE
+from benchbench.experiments.guidelines.rungs import Rung, paper_speed
 from benchbench.prediction import FUSED
 from benchbench.records import Record
 from benchbench.roofline import Kernel, Roofs, predicted

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchbench import config
 from benchbench.cases import Case
-from benchbench.experiments.guidelines.judge import Result, Verdict, judge, paper_speed
+from benchbench.experiments.guidelines.judge import Result, Verdict, judge
 from benchbench.experiments.guidelines.ladders import (
     BASE,
     COPY,
@@ -29,6 +29,7 @@ from benchbench.experiments.guidelines.ladders import (
     with_copy,
 )
 from benchbench.experiments.guidelines.phase import effects, paper_effect
+from benchbench.experiments.guidelines.rungs import paper_speed
 from benchbench.measure import Measured
 from benchbench.measurements import Measurement, exact
 from benchbench.prediction import FUSED
