@@ -166,10 +166,6 @@ def _ways(settings: Settings) -> list[tuple[str, str]]:
     """Every runtime with every precision that was asked for."""
     runtimes = settings.runtimes or [settings.runtime.name]
     precisions = settings.precisions or [settings.precision]
-    for key, given in (("runtimes", runtimes), ("precisions", precisions)):
-        twice = sorted({name for name in given if given.count(name) > 1})
-        if twice:
-            raise UserError(f"{key}: {', '.join(twice)} stands there twice")
     return [(runtime, precision) for runtime in runtimes for precision in precisions]
 
 

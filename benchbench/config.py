@@ -223,9 +223,18 @@ def _check(value: Settings) -> None:
             raise UserError(f"{key}= is empty: it must be a path")
     if not value.largest_multiply_adds > 0:
         raise UserError(f"largest_multiply_adds={value.largest_multiply_adds}: must be above 0")
+    _check_ways(value)
     _check_groups(value)
     _check_budget(value.budget)
     check_execution(value)
+
+
+def _check_ways(value: Settings) -> None:
+    for key in ("runtimes", "precisions"):
+        given = getattr(value, key)
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice:
+            raise UserError(f"{key}: {', '.join(twice)} stands there twice")
 
 
 def _check_groups(value: Settings) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 
 from benchbench.cases import Case, from_settings
 from benchbench.config import RuntimeSettings, Settings, executed
-from benchbench.errors import UserError
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
 from benchbench.tasks.shared import drawn, named_records, picture_folder, plan, threshold
@@ -50,9 +49,6 @@ def _ways(settings: Settings, job: Job) -> list[Case]:
     if not asked and settings.runtime.name != RuntimeSettings().name:
         asked = [settings.runtime.name]
     runtimes = asked or list(RUNTIMES[settings.device.type])
-    twice = sorted({name for name in runtimes if runtimes.count(name) > 1})
-    if twice:
-        raise UserError(f"runtimes: {', '.join(twice)} stands there twice")
     return [
         from_settings(executed(settings, runtime, settings.precision), job.model_name)
         for runtime in runtimes

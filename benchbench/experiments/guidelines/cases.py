@@ -66,9 +66,6 @@ def _refuse_others(settings: Settings) -> None:
         raise UserError(f"resolution={settings.resolution}: the ladders' maps are {SIZE}x{SIZE}")
     if settings.weights is not None:
         raise UserError(f"weights={settings.weights}: the ladders' networks have none")
-    twice = sorted({name for name in settings.runtimes if settings.runtimes.count(name) > 1})
-    if twice:
-        raise UserError(f"runtimes: {', '.join(twice)} stands there twice")
 
 
 def shortened(budget: BudgetSettings, fewest_processes: int) -> BudgetSettings:
