@@ -26,8 +26,6 @@ PROFILERS = ProfilerSettings(complexity=True, latency=True, roofs=True, kernels=
 QUICK_RUNTIMES = {"cpu": ("eager", "onnxruntime"), "cuda": ("eager", "cuda_graph")}
 # What a stack needs of a budget: its calls are alike, and dozens of stacks take turns.
 SECONDS, WARM_UP_SECONDS, WARM_UP_LIMIT_SECONDS, FEWEST_SAMPLES = 0.2, 0.05, 0.1, 3
-# Each of its networks is compiled anew in each process: the paper's 102 rows on request alone.
-SLOW_TO_START = ("compiled",)
 REPRODUCED_PROCESSES = 3  # no verdict hangs on the paper's own channels
 
 
@@ -54,7 +52,6 @@ def guideline_cases(settings: Settings) -> list[Case]:
         for runtime in _runtimes(settings, quick=quick)
         for precision in settings.precisions or [settings.precision]
         for rung in rungs
-        if settings.ladders or rung.ladder == "verdict" or runtime not in SLOW_TO_START
     ]
 
 
