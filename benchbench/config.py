@@ -235,6 +235,13 @@ def _check_ways(value: Settings) -> None:
         twice = sorted({name for name in given if given.count(name) > 1})
         if twice:
             raise UserError(f"{key}: {', '.join(twice)} stands there twice")
+    for key, one, default in (
+        ("runtime", value.runtime.name, RuntimeSettings().name),
+        ("precision", value.precision, Settings().precision),
+    ):
+        several = getattr(value, f"{key}s")
+        if several and one != default and one not in several:
+            raise UserError(f"{key}={one} and {key}s={','.join(several)}: say one of the two")
 
 
 def _check_groups(value: Settings) -> None:
@@ -281,6 +288,11 @@ def variants() -> list[Variant]:
 def model_settings(name: str) -> dict[str, Any]:
     """What `model=name` sets: `_target_`, `resolution`, `preprocessing` and arguments."""
     return _with_defaults(conf_dir() / "model" / f"{name}.yaml")
+
+
+def default_profiler() -> ProfilerSettings:
+    """What is measured where `profiler=` says nothing."""
+    return ProfilerSettings(**_with_defaults(conf_dir() / "profiler" / "default.yaml"))
 
 
 def guideline_settings() -> dict[str, Any]:

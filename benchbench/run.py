@@ -11,13 +11,20 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import Any
 
-from benchbench.config import Settings, options, unknown_option
+from benchbench.config import (
+    ProfilerSettings,
+    Settings,
+    default_profiler,
+    options,
+    unknown_option,
+)
 from benchbench.errors import NoEvidence, UserError
 from benchbench.jobs import NO_EVIDENCE, Job, Result
 from benchbench.tasks import TASKS
 
 # What would otherwise be typed in vain.
 ONLY_READ_BY = {
+    "profiler": ("profile", "audit", "scaling"),
     "labels": ("accuracy",),
     "crops": ("agreement",),
     "models": ("rank", "audit", "explain"),
@@ -107,22 +114,24 @@ def check_choices(settings: Settings) -> None:
     for group, name in (("device", settings.device.type), ("runtime", settings.runtime.name)):
         if name not in options(group):
             raise unknown_option(group, name)
-    _refuse_what_is_not_read(settings)
     for name in ("accuracy", "agreement"):
         if getattr(settings.profiler, name):
             raise UserError(f"profiler.{name}=true: it needs other input, so say task={name}")
     if not any(asdict(settings.profiler).values()):
         raise UserError(f"no profiler: allowed are {', '.join(options('profiler'))}")
+    _refuse_what_is_not_read(settings)
 
 
 def _refuse_what_is_not_read(settings: Settings) -> None:
-    defaults = Settings()
+    defaults = Settings(profiler=default_profiler())
     name = settings.task.name
     for key, tasks in ONLY_READ_BY.items():
         value = getattr(settings, key)
         if value != getattr(defaults, key) and name not in tasks:
             readers = " and ".join(f"task={task}" for task in tasks)
             verb = "reads" if len(tasks) == 1 else "read"
+            if isinstance(value, ProfilerSettings):
+                value = ",".join(what for what, wanted in asdict(value).items() if wanted)
             raise UserError(f"{key}={value}: only {readers} {verb} {key}")
     if name in NO_MODEL and settings.model.get("_target_"):
         raise UserError(f"task={name} {NO_MODEL[name]}")

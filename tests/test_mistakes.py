@@ -64,6 +64,13 @@ MISTAKES = {
     "model=resnet50 runtime=onnxruntime runtime.provider=cuda": ["provider=cuda", "auto, cpu"],
     "model=resnet50 runtime=tvm": ["tvm", "compiled, cuda_graph, eager, onnxruntime, openvino"],
     "model=resnet50 runtimes=[eager]": ["runtimes=", "only task=rank"],
+    "task=guidelines profiler=complexity": [
+        *("profiler=complexity: only task=profile", "task=audit", "task=scaling"),
+    ],
+    "task=guidelines runtime=compiled runtimes=[eager]": [
+        *("runtime=compiled", "runtimes=eager", "one of the two"),
+    ],
+    "task=guidelines precision=bf16 precisions=[fp32]": ["precision=bf16", "precisions=fp32"],
     "model=resnet50 largest_multiply_adds=5": ["largest_multiply_adds=5", "only task=explain"],
     "task=explain model=resnet50": ["models=[...]", "not model="],
     "task=explain largest_multiply_adds=0": ["largest_multiply_adds=0", "above 0"],

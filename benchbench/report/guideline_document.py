@@ -62,6 +62,7 @@ def _verdict_document(verdict: Verdict) -> dict[str, Any]:
         "predicted_effect": verdict.predicted,
         "predicted_answer": verdict.predicted_answer and str(verdict.predicted_answer),
         "foreseen": verdict.agrees,
+        "padding": verdict.padding,
     }
 
 

@@ -144,6 +144,7 @@ def _whys(result: Result) -> Iterator[str]:
                     reasons.setdefault(verdict.decision.why, []).append(name)
         for why, names in reasons.items():
             yield f"{cell.label}: {', '.join(names)}: INCONCLUSIVE, because {why}"
+        yield from _padded(cell, result.rule.equal)
         if (score := scored(cell)) is not None:
             yield (
                 f"{cell.label}: the probes alone foresaw {score['right']} of {score['decided']} "
@@ -151,6 +152,21 @@ def _whys(result: Result) -> Iterator[str]:
                 f"(median of {score['all']})"
             )
     yield ""
+
+
+def _padded(cell: Cell, equal: float) -> Iterator[str]:
+    """Where vectors are wider than the ladder's channels, its rungs are not equally aligned."""
+    found = [
+        f"{ladder.guideline.upper()} {verdict.axis} ({100 * verdict.padding:+.0f} %)"
+        for ladder in cell.ladders
+        for verdict in ladder.verdicts
+        if abs(verdict.padding) > equal
+    ]
+    if found:
+        yield (
+            f"{cell.label}: vector alignment is part of {', '.join(found)}: padded multiply-adds "
+            "against the first rung's, where most is padded"
+        )
 
 
 def _abreast(
