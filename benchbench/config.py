@@ -235,13 +235,6 @@ def _check_ways(value: Settings) -> None:
         twice = sorted({name for name in given if given.count(name) > 1})
         if twice:
             raise UserError(f"{key}: {', '.join(twice)} stands there twice")
-    for key, one, default in (
-        ("runtime", value.runtime.name, RuntimeSettings().name),
-        ("precision", value.precision, Settings().precision),
-    ):
-        several = getattr(value, f"{key}s")
-        if several and one != default and one not in several:
-            raise UserError(f"{key}={one} and {key}s={','.join(several)}: say one of the two")
 
 
 def _check_groups(value: Settings) -> None:

@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import Any
 
 from benchbench.config import (
-    ProfilerSettings,
     Settings,
     default_profiler,
     options,
@@ -130,8 +129,14 @@ def _refuse_what_is_not_read(settings: Settings) -> None:
         if value != getattr(defaults, key) and name not in tasks:
             readers = " and ".join(f"task={task}" for task in tasks)
             verb = "reads" if len(tasks) == 1 else "read"
-            if isinstance(value, ProfilerSettings):
-                value = ",".join(what for what, wanted in asdict(value).items() if wanted)
-            raise UserError(f"{key}={value}: only {readers} {verb} {key}")
+            shown = key if key == "profiler" else f"{key}={value}"  # it is many switches
+            raise UserError(f"{shown}: only {readers} {verb} {key}")
+    for key, one, default in (
+        ("runtime", settings.runtime.name, defaults.runtime.name),
+        ("precision", settings.precision, defaults.precision),
+    ):
+        several = getattr(settings, f"{key}s")
+        if several and one != default and one not in several:
+            raise UserError(f"{key}={one} and {key}s={','.join(several)}: say one of the two")
     if name in NO_MODEL and settings.model.get("_target_"):
         raise UserError(f"task={name} {NO_MODEL[name]}")

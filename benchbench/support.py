@@ -141,15 +141,25 @@ def check_installed(settings: Settings) -> None:
             )
 
 
-def installed_runtimes(device: str, precision: str) -> list[str]:
-    """The runtimes that execute this precision here, by what is installed."""
+def executes(runtime: str, settings: Settings, precision: str) -> bool:
+    """Whether a runtime can be asked for it, be it installed or not."""
+    return (
+        precision in SUPPORTED[runtime].get(settings.device.type, ())
+        and (settings.layout == "contiguous" or runtime in OF_TORCH)
+        and (settings.mode != "train" or runtime == "eager")
+    )
+
+
+def installed_runtimes(settings: Settings, precision: str) -> list[str]:
+    """The runtimes that execute a case of these settings here, by what is installed."""
     found = []
-    for runtime, by_device in SUPPORTED.items():
+    for runtime in SUPPORTED:
         needed = EXTRAS[runtime][1] if runtime in EXTRAS else ()
         needed += QUANTISER[1] if precision == "int8" else ()
-        compiles = runtime != "compiled" or device != "cpu" or any(map(shutil.which, COMPILERS))
+        on_cpu = settings.device.type == "cpu"
+        compiles = runtime != "compiled" or not on_cpu or any(map(shutil.which, COMPILERS))
         there = all(find_spec(module) is not None for module in needed)
-        if precision in by_device.get(device, ()) and compiles and there:
+        if executes(runtime, settings, precision) and compiles and there:
             found.append(runtime)
     return found
 

@@ -65,7 +65,7 @@ MISTAKES = {
     "model=resnet50 runtime=tvm": ["tvm", "compiled, cuda_graph, eager, onnxruntime, openvino"],
     "model=resnet50 runtimes=[eager]": ["runtimes=", "only task=rank"],
     "task=guidelines profiler=complexity": [
-        *("profiler=complexity: only task=profile", "task=audit", "task=scaling"),
+        *("profiler: only task=profile", "task=audit", "task=scaling"),
     ],
     "task=guidelines runtime=compiled runtimes=[eager]": [
         *("runtime=compiled", "runtimes=eager", "one of the two"),

@@ -13,6 +13,7 @@ from rich.text import Text
 from benchbench.experiments.guidelines.alignment import Alignment
 from benchbench.experiments.guidelines.judge import Cell, Ladder, Result, Verdict, scored
 from benchbench.experiments.guidelines.ladders import COLUMNS, COPY, paper_notes, published
+from benchbench.experiments.guidelines.rule import Rule
 from benchbench.experiments.guidelines.rungs import (
     Rung,
     Speed,
@@ -25,7 +26,7 @@ from benchbench.metrics import si
 from benchbench.report.tables import describe, plain_table
 
 TITLES = {
-    "verdict": "equal multiply-adds, whole vectors",
+    "verdict": "equal multiply-adds, channels in multiples of 16",
     "reproduction": "the paper's own channels",
     "extended": "what the paper did not try",
 }
@@ -144,28 +145,29 @@ def _whys(result: Result) -> Iterator[str]:
                     reasons.setdefault(verdict.decision.why, []).append(name)
         for why, names in reasons.items():
             yield f"{cell.label}: {', '.join(names)}: INCONCLUSIVE, because {why}"
-        yield from _padded(cell, result.rule.equal)
         if (score := scored(cell)) is not None:
             yield (
                 f"{cell.label}: the probes alone foresaw {score['right']} of {score['decided']} "
                 f"verdicts; their slowdowns are off by {100 * score['median_error']:.0f} points "
                 f"(median of {score['all']})"
             )
+    yield from dict.fromkeys(line for cell in result.cells for line in _padded(cell, result.rule))
     yield ""
 
 
-def _padded(cell: Cell, equal: float) -> Iterator[str]:
+def _padded(cell: Cell, rule: Rule) -> Iterator[str]:
     """Where vectors are wider than the ladder's channels, its rungs are not equally aligned."""
     found = [
-        f"{ladder.guideline.upper()} {verdict.axis} ({100 * verdict.padding:+.0f} %)"
+        f"{ladder.guideline.upper()} {verdict.axis} {100 * verdict.padding:+.0f} %"
         for ladder in cell.ladders
         for verdict in ladder.verdicts
-        if abs(verdict.padding) > equal
+        if verdict.padding is not None and abs(verdict.padding) > rule.equal
     ]
     if found:
         yield (
-            f"{cell.label}: vector alignment is part of {', '.join(found)}: padded multiply-adds "
-            "against the first rung's, where most is padded"
+            f"{cell.conditions['precision']}: vectors are not filled alike, so that alignment may "
+            "be part of the slowdown; padded multiply-adds of the last rung against the first's, "
+            f"mean over scales: {', '.join(found)}"
         )
 
 

@@ -8,6 +8,7 @@ from benchbench.cases import Case, from_settings
 from benchbench.config import RuntimeSettings, Settings, executed
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
+from benchbench.support import executes
 from benchbench.tasks.shared import drawn, named_records, picture_folder, plan, threshold
 
 
@@ -48,7 +49,11 @@ def _ways(settings: Settings, job: Job) -> list[Case]:
     asked = settings.runtimes
     if not asked and settings.runtime.name != RuntimeSettings().name:
         asked = [settings.runtime.name]
-    runtimes = asked or list(RUNTIMES[settings.device.type])
+    runtimes = asked or [
+        name
+        for name in RUNTIMES[settings.device.type]
+        if executes(name, settings, settings.precision)
+    ]
     return [
         from_settings(executed(settings, runtime, settings.precision), job.model_name)
         for runtime in runtimes

@@ -9,7 +9,7 @@ from benchbench.config import Settings
 from benchbench.errors import UserError
 from benchbench.jobs import DONE, INTERRUPTED, NO_EVIDENCE, Job, Result
 from benchbench.recording import recorded
-from benchbench.tasks.shared import latest_session, plan, threshold
+from benchbench.tasks.shared import named_records, plan, threshold
 
 
 def rank(settings: Settings, job: Job) -> Result:
@@ -17,7 +17,7 @@ def rank(settings: Settings, job: Job) -> Result:
     from benchbench.report.rank import rank_document, rank_rows, rank_tables
 
     if settings.records is not None:
-        records = latest_session(settings)
+        records = named_records(settings)
         interrupted = False
     else:
         cases = from_models(settings)

@@ -49,8 +49,8 @@ def guideline_cases(settings: Settings) -> list[Case]:
         raise UserError(f"ladders={','.join(ladders)}: {asked} has none; g2 and g4 have extended")
     return [
         _case(rung, replace(executed(settings, runtime, precision), runtimes=[], precisions=[]))
-        for runtime in _runtimes(settings, quick=quick)
         for precision in settings.precisions or [settings.precision]
+        for runtime in _runtimes(settings, precision, quick=quick)
         for rung in rungs
     ]
 
@@ -77,13 +77,13 @@ def shortened(budget: BudgetSettings, fewest_processes: int) -> BudgetSettings:
     )
 
 
-def _runtimes(settings: Settings, *, quick: bool) -> Sequence[str]:
+def _runtimes(settings: Settings, precision: str, *, quick: bool) -> Sequence[str]:
     if settings.runtimes:
         return settings.runtimes
     if settings.runtime.name != "eager":
         return [settings.runtime.name]
     device = settings.device.type
-    there = installed_runtimes(device, settings.precision)
+    there = installed_runtimes(settings, precision)
     return [name for name in there if name in QUICK_RUNTIMES[device]] if quick else there
 
 

@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
     decision: Decision
     predicted: float | None  # effect, a fraction, from the probes
     predicted_answer: Answer | None
-    padding: float = 0.0  # of vectors, beyond the first rung's, a fraction: where it is most
+    padding: float | None  # of vectors, beyond the first rung's, a fraction; None: not known
 
     @property
     def agrees(self) -> bool | None:
@@ -176,10 +176,10 @@ def _scales(rungs: Sequence[Rung], axis: str, records: Sequence[Record]) -> list
 
 
 def _verdict(axis: str, decision: Decision, rungs: Sequence[Rung]) -> Verdict:
-    """The decision beside what the probes foresaw for the last rung, as the mean over scales."""
-    padded = [expm1(one.padded) for one in rungs if one.axis == axis and one.padded is not None]
-    padding = max(padded, key=abs, default=0.0)
+    """The decision, what the probes foresaw, and what padding adds, as the mean over scales."""
     last = [rung for rung in rungs if rung.axis == axis and rung.record.case.axes["last"]]
+    padded = [rung.padded for rung in last if rung.padded is not None]
+    padding = expm1(fmean(padded)) if padded and len(padded) == len(last) else None
     known = [rung.predicted for rung in last if rung.predicted is not None]
     if not known or len(known) != len(last):
         return Verdict(axis, decision, None, None, padding)

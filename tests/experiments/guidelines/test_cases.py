@@ -26,7 +26,7 @@ def ladders_by_runtime(found: list[Case]) -> dict[str, set[str]]:
 
 def test_standard_tries_both_ladders_in_every_runtime() -> None:
     found = ladders_by_runtime(cases("guideline=[g1,g2,g3,g4]", "budget=standard"))
-    assert list(found) == installed_runtimes("cpu", "fp32")
+    assert list(found) == installed_runtimes(composed("resnet18"), "fp32")
     assert {"eager", "compiled"} <= set(found)
     assert all(ladders == {"verdict", "reproduction"} for ladders in found.values())
 
@@ -35,6 +35,16 @@ def test_quick_tries_what_a_verdict_needs() -> None:
     found = ladders_by_runtime(cases("guideline=[g1,g2,g3,g4]", "budget=quick"))
     assert set(found) <= {"eager", "onnxruntime"}
     assert all(ladders == {"verdict"} for ladders in found.values())
+
+
+def test_runtimes_are_those_that_execute_what_is_asked() -> None:
+    """ONNX Runtime casts half precision to fp32 on a CPU, and lays tensors out by itself."""
+    found = cases("guideline=[g1]", "precisions=[fp32,bf16]")
+    ways = {(case.runtime, case.precision) for case in found}
+    assert {("eager", "bf16"), ("eager", "fp32"), ("onnxruntime", "fp32")} <= ways
+    assert ("onnxruntime", "bf16") not in ways
+    laid_out = {case.runtime for case in cases("guideline=[g1]", "layout=channels_last")}
+    assert laid_out == {"eager", "compiled"}
 
 
 def test_the_papers_own_rows_by_number() -> None:

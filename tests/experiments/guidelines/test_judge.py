@@ -84,14 +84,23 @@ def test_a_bad_grade(plant: Plant, guideline: str) -> None:
 
 
 def test_padding_is_told_where_vectors_are_wider_than_channels(plant: Plant) -> None:
-    """16 channels a group fill a vector of fp32 and a half one of bf16: (32 / 16)^2 the work."""
-    for precision, padding in (("fp32", 0.0), ("bf16", 3.0)):
-        result = judge(plant(ladder("g2"), steps(1.1, 1.3), precision=precision))
+    """16 channels a group fill half a vector of bf16: (32 / 16)^2 the work, at the first scale.
+
+    32 and 64 channels, those of the others, fill whole ones; so do G1's last and first rungs at
+    all scales, while its (48, 192) between them does not.
+    """
+    for guideline, precision, padding in (
+        ("g2", "fp32", 0.0),
+        ("g2", "bf16", 4 ** (1 / 3) - 1),
+        ("g1", "bf16", 0.0),
+    ):
+        records = plant(ladder(guideline), steps(1.1, 1.2, 1.3), precision=precision)
+        result = judge(records)
         (found,) = verdicts(result).values()
         assert (found.decision.answer, found.padding) == ("SUPPORTED", pytest.approx(padding))
         (cell,) = guideline_document(result, None)["cells"]
         assert cell["verdicts"][0]["padding"] == pytest.approx(padding)
-        told = "vector alignment is part of G2 groups (+300 %)"
+        told = "mean over scales: G2 groups +59 %"
         assert (told in printed(result)) is (padding > 0)
 
 
