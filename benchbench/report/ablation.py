@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from math import expm1
 
@@ -25,6 +24,7 @@ from benchbench.experiments.ablation_design import FACTORIAL
 from benchbench.metrics import show
 from benchbench.records import Record
 from benchbench.report.rank import ends
+from benchbench.report.remarks import quality_of
 from benchbench.report.tables import describe, plain_table
 from benchbench.statistics.factorial import Effect
 
@@ -216,11 +216,7 @@ def _closing(result: Ablation, folder: str | None) -> Iterator[str]:
     records = [
         record for way in result.ways for record in (way.base, *(r.record for r in way.rows))
     ]
-    grades = Counter(record.quality.grade or "none" for record in records)
-    yield "quality " + ", ".join(f"{grade} of {n}" for grade, n in sorted(grades.items()))
-    reasons = Counter(reason for record in records for reason in record.quality.reasons)
-    for reason, count in reasons.most_common(5):
-        yield printable(f"        {reason} ({count} of {len(records)})")
+    yield from quality_of(records)
     first = records[0]
     yield f"session {first.session}"
     if folder is not None:

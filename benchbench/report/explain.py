@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
@@ -25,6 +24,7 @@ from benchbench.experiments.explain import (
 from benchbench.metrics import METRICS, show, si
 from benchbench.records import SCHEMA_VERSION, Record
 from benchbench.report.rank import ends
+from benchbench.report.remarks import quality_of
 from benchbench.report.tables import describe, plain_table
 from benchbench.statistics.concordance import Difference, Share
 from benchbench.statistics.fits import Form, LeftOut
@@ -175,11 +175,7 @@ def _left_out(result: Explanation) -> list[str]:
 def _closing(result: Explanation, folder: str | None) -> list[RenderableType]:
     """Grades by their number, for there are too many records to name."""
     records = _records(result)
-    grades = Counter(record.quality.grade or "none" for record in records)
-    lines = ["quality " + ", ".join(f"{grade} of {grades[grade]}" for grade in sorted(grades))]
-    reasons = Counter(reason for record in records for reason in set(record.quality.reasons))
-    lines += [f"{times} of them: {reason}" for reason, times in reasons.most_common(3)]
-    lines += [f"session {records[0].session}"]
+    lines = [*quality_of(records), f"session {records[0].session}"]
     lines += [] if folder is None else [f"folder  {folder}"]
     return [Text(printable(line)) for line in [*lines, f"repeat  {records[0].command}"]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import ceil, exp, isfinite
 
@@ -23,6 +22,7 @@ from benchbench.experiments.guidelines.rungs import (
     relative_speed,
 )
 from benchbench.metrics import si
+from benchbench.report.remarks import quality_of
 from benchbench.report.tables import describe, plain_table
 
 TITLES = {
@@ -30,7 +30,6 @@ TITLES = {
     "reproduction": "the paper's own channels",
     "extended": "what the paper did not try",
 }
-REASONS_SHOWN = 6
 MOST_ABREAST = {"verdict": 3, "reproduction": 2, "extended": 2}  # runtimes beside each other
 COMPARED = (
     "Of G1 the last rungs are compared: 1:9, and the paper's 1:12. The channels of its 1080Ti are "
@@ -301,14 +300,7 @@ def _percent(value: float | None) -> str:
 
 def _closing(result: Result, folder: str | None) -> Iterator[str]:
     records = result.records
-    grades = Counter(str(record.quality.grade) for record in records)
-    shares = ", ".join(f"{count} x {grade}" for grade, count in sorted(grades.items()))
-    yield f"quality of {len(records)} records: {shares}"
-    reasons = Counter(reason for record in records for reason in record.quality.reasons)
-    for reason, count in reasons.most_common(REASONS_SHOWN):
-        yield f"        {count} x {reason}"
-    if len(reasons) > REASONS_SHOWN:
-        yield f"        and {len(reasons) - REASONS_SHOWN} other remarks, in the records"
+    yield from quality_of(records)
     yield f"records {records[0].session or records[0].id}"
     if folder is not None:
         yield f"folder  {folder}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from benchbench.experiments.scaling import (
 )
 from benchbench.metrics import METRICS, show, si
 from benchbench.records import SCHEMA_VERSION, Record
+from benchbench.report.remarks import quality_of
 from benchbench.report.tables import describe, plain_table
 
 Cells = dict[str, str]  # by the heading of their column
@@ -205,10 +205,7 @@ def _closing(records: Sequence[Record]) -> list[RenderableType]:
     timed = [record for record in records if record.get("latency")]
     lines = []
     if timed:
-        grades = Counter(record.quality.grade or "none" for record in timed)
-        lines += ["quality " + ", ".join(f"{grade} of {grades[grade]}" for grade in sorted(grades))]
-        reasons = Counter(reason for record in timed for reason in set(record.quality.reasons))
-        lines += [f"{times} of them: {reason}" for reason, times in reasons.most_common(3)]
+        lines += quality_of(timed)
     else:
         lines += ["nothing but counts, which are exact"]
     lines += [f"session {name}" for name in dict.fromkeys(str(r.session) for r in records)]
