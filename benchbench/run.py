@@ -11,12 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import Any
 
-from benchbench.config import (
-    Settings,
-    default_profiler,
-    options,
-    unknown_option,
-)
+from benchbench.config import Settings, default_profiler, options, unknown_option
 from benchbench.errors import NoEvidence, UserError
 from benchbench.jobs import NO_EVIDENCE, Job, Result
 from benchbench.tasks import TASKS

@@ -1,6 +1,6 @@
 """The networks that each guideline is tried on: ladders of rungs, at several scales.
 
-- verdict: equal multiply-adds and whole vectors, so that only what the guideline speaks of differs;
+- verdict: equal multiply-adds and, in fp32, whole vectors: nothing but the guideline differs;
 - reproduction: the paper's own channels, of its GPU and of its ARM processor;
 - extended: what the paper did not try.
 
