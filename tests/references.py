@@ -6,9 +6,11 @@ constraints.txt pins; each is imported when the first of its networks is built.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -314,13 +316,13 @@ Constructor = Callable[..., Any]
 
 
 def _torchvision(name: str) -> Constructor:
-    define_torchvision_schemas()
+    import_torchvision()
     found: Constructor = getattr(import_module("torchvision.models"), name)
     return found
 
 
 def _timm(name: str) -> Constructor:
-    define_torchvision_schemas()  # timm imports torchvision
+    import_torchvision()  # timm imports it too
     if name.startswith("_"):
         generator: Constructor = getattr(import_module("timm.models.efficientnet"), name)
         return generator
@@ -349,11 +351,24 @@ CONSTRUCTORS: Mapping[str, Callable[[str], Constructor]] = {
 
 
 @cache
-def define_torchvision_schemas() -> torch.library.Library:
-    """Let torchvision be imported beside a CPU build of torch, which lacks two of its operators.
+def import_torchvision() -> ModuleType:
+    """Import torchvision, also beside a CPU build of torch that lacks two of its operators.
 
-    The library is kept, because what it defines goes when it goes.
+    Wheels of the registry bring a library that defines them. Only where the import fails for want
+    of an operator are the missing ones declared: a second declaration aborts the interpreter.
     """
+    try:
+        return import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]  # half imported
+    SCHEMAS.append(_declare_missing_operators())
+    return import_module("torchvision")
+
+
+def _declare_missing_operators() -> torch.library.Library:
     import torch
 
     library = torch.library.Library("torchvision", "FRAGMENT")
@@ -361,3 +376,6 @@ def define_torchvision_schemas() -> torch.library.Library:
         if not hasattr(torch.ops.torchvision, name):
             library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
     return library
+
+
+SCHEMAS: list[torch.library.Library] = []  # an operator is gone when its library is

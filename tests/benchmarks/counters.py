@@ -55,9 +55,9 @@ def fvcore() -> Counter:
 
 def ptflops() -> Counter:
     """Multiply-adds as it counts them: norms, activations and poolings too, by hooks."""
-    from references import define_torchvision_schemas
+    from references import import_torchvision
 
-    define_torchvision_schemas()  # ptflops imports torchvision
+    import_torchvision()  # ptflops imports torchvision
     from ptflops import get_model_complexity_info
 
     def count(case: Case) -> int:
