@@ -6,10 +6,10 @@ import re
 import shlex
 import sys
 import traceback
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from benchbench.config import (
+    Settings,
     conf_dir,
     hide_password,
     options,
@@ -28,8 +29,9 @@ from benchbench.config import (
     settings,
     unknown_option,
 )
-from benchbench.errors import NoEvidence, UserError, printable
+from benchbench.errors import LONGEST_LINE, NoEvidence, UserError, printable, shortened
 from benchbench.hydra_errors import explain_hydra_error
+from benchbench.hydra_limits import check_flags, check_overrides, limited_folder
 from benchbench.jobs import DONE, ERROR, FAILED_CHECK, INTERRUPTED, NO_EVIDENCE, Job
 from benchbench.run import check_choices, run
 
@@ -50,6 +52,7 @@ class Sweep:
     codes: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     typed: dict[str, str] = field(default_factory=dict)  # overrides as Hydra has them: as typed
+    config_dir: str | None = None  # a folder of the user's, beside our own
     debug: bool = False  # show tracebacks
     printed: int = 0
     kept: bool = False  # something of the job that Ctrl-C ended
@@ -74,19 +77,22 @@ def run_command_line(arguments: Sequence[str]) -> int:
     )
     try:
         _find_own_networks()
-        _check_arguments(arguments)
-        _run_hydra(list(map(quote_free_text, arguments)), sweep)
+        quoted = list(map(quote_free_text, arguments))
+        flags = _check_arguments(arguments, quoted)
+        sweep.config_dir = flags.config_dir
+        with limited_folder() if flags.config_dir else nullcontext():
+            _run_hydra(overrides_first(quoted, flags.overrides), sweep)
     except KeyboardInterrupt:
         kept = sweep.kept or sweep.done
         _complain(f"interrupted; {'what was measured until then is kept' if kept else NOTHING}")
         return INTERRUPTED
     except SystemExit as stop:  # Hydra's --help and the like
-        return stop.code if isinstance(stop.code, int) else DONE
+        return ERROR if stop.code else DONE  # Hydra has said why
     except (_StdoutClosed, BrokenPipeError):
         sys.stdout = None  # keep the interpreter from complaining when it flushes
         return DONE
     except Exception as error:  # noqa: BLE001 - nobody above would make one line of it
-        return _report(error, sweep.debug)
+        return _report(error, sweep.debug, [a for a in arguments if not a.startswith("-")])
     return _summary(sweep, arguments)
 
 
@@ -121,19 +127,32 @@ class _OneLineParser(ArgumentParser):
         raise UserError(f"{message}; --help shows what there is")
 
 
-def _check_arguments(arguments: Sequence[str]) -> None:
-    """What Hydra would answer with its usage, or not at all."""
-    parser = get_args_parser()
-    parser.__class__ = _OneLineParser
-    parser.parse_args(list(arguments))
+def _check_arguments(arguments: Sequence[str], quoted: Sequence[str]) -> Namespace:
+    """Refuse what Hydra would answer with its usage, or not at all. Returns the flags."""
     for argument in arguments:
         try:
             argument.encode()
         except UnicodeEncodeError:
             raise UserError(f"{argument!r} is not valid UTF-8") from None
         key, _, value = argument.partition("=")
+        if key.startswith("--") and key[2:] in asdict(Settings()):
+            raise UserError(f"{shortened(argument)}: settings have no dashes; say {key[2:]}=VALUE")
         if value == "null" and options(key):
             raise unknown_option(key, value)
+    parser = get_args_parser()
+    parser.__class__ = _OneLineParser
+    flags = parser.parse_intermixed_args(list(quoted))
+    check_flags(flags)
+    check_overrides(flags.overrides)
+    return flags
+
+
+def overrides_first(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """The same arguments with the flags last: Hydra takes no overrides on both sides of a flag."""
+    flags = list(arguments)
+    for override in overrides:
+        flags.remove(override)
+    return [*overrides, *flags]
 
 
 def _find_own_networks() -> None:
@@ -179,6 +198,8 @@ def _job(config: DictConfig, sweep: Sweep) -> None:
         typed = [sweep.typed.get(item, item) for item in overrides]
         if sweep.is_sweep and wanted.plots is None:
             typed.append("plots=false")
+        if sweep.config_dir:
+            typed += ["--config-dir", sweep.config_dir]
         job = Job(
             model_name=model_name(overrides, hydra_config.runtime.choices.get("model")),
             command=repeat_command(typed),
@@ -191,7 +212,7 @@ def _job(config: DictConfig, sweep: Sweep) -> None:
         raise _StdoutClosed from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a network may do either; go on
         sweep.failures.append(" ".join(overrides))
-        code = _report(error, sweep.debug)
+        code = _report(error, sweep.debug, overrides)
     if code == INTERRUPTED:
         sweep.kept = True
         raise KeyboardInterrupt
@@ -227,16 +248,17 @@ def _summary(sweep: Sweep, arguments: Sequence[str]) -> int:
     return sweep.exit_code
 
 
-def _report(error: BaseException, debug: bool) -> int:
+def _report(error: BaseException, debug: bool, overrides: Sequence[str]) -> int:
     if debug:
         traceback.print_exception(error)
-    _complain(explain_hydra_error(error))
+    _complain(explain_hydra_error(error, overrides))
     return NO_EVIDENCE if isinstance(error, NoEvidence) else ERROR
 
 
 def _complain(line: str) -> None:
     with suppress(OSError):  # stderr is full: the exit code still tells
-        print(f"benchbench: {printable(line)}", file=sys.stderr, flush=True)
+        line = printable(shortened(line, LONGEST_LINE))
+        print(f"benchbench: {line}", file=sys.stderr, flush=True)
 
 
 class SweepFolder(Callback):

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from benchbench.errors import UserError, unknown
+from benchbench.errors import UserError, shortened, suggestion, unknown
 from benchbench.support import PRECISIONS, check_execution
 
 OUTPUTS = ("table", "json", "csv")
@@ -217,7 +217,10 @@ def _check(value: Settings) -> None:
             raise UserError(f"{key}={number}: must be {limit}")
     for key, allowed in _ALLOWED.items():
         if getattr(value, key) not in allowed:
-            raise UserError(f"{key}={getattr(value, key)}: allowed are {', '.join(allowed)}")
+            given = shortened(str(getattr(value, key)))
+            raise UserError(
+                f"{key}={given}: allowed are {', '.join(allowed)}{suggestion(given, allowed)}"
+            )
     for key in PATHS:
         if getattr(value, key) == "":
             raise UserError(f"{key}= is empty: it must be a path")

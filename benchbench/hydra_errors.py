@@ -3,51 +3,83 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from benchbench.config import Settings, options, unknown_option
-from benchbench.errors import UserError, first_line, is_out_of_memory, unknown
+from benchbench.config import Settings, conf_dir, options, unknown_option
+from benchbench.errors import UserError, first_line, is_out_of_memory, shortened, unknown
 
 
-def explain_hydra_error(error: BaseException) -> str:
-    """One line for whatever ended a job or kept it from starting."""
+def explain_hydra_error(error: BaseException, overrides: Sequence[str] = ()) -> str:
+    """One line for whatever ended a job or kept it from starting.
+
+    Of an error that names none of the overrides, the line begins with the one that causes it.
+    """
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, SystemExit):
         return f"the network's code tried to end the program with {error.code!r}"
     if is_out_of_memory(error):
-        return f"not enough memory: {first_line(error)}"
+        return f"{_network(overrides)}not enough memory: {first_line(error)}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
-        return _configuration(error)
-    if isinstance(error, ValueError) and "Got NoneType" in str(error):
-        return "a choice cannot be null; task=list shows what there is to choose"
-    if isinstance(error, (OSError, ValueError)):
-        return first_line(error)
-    return f"{type(error).__name__}: {first_line(error)}; debug=true shows where"
+        return _configuration(error, overrides)
+    return (
+        f"{_network(overrides)}{type(error).__name__}: {first_line(error)}; debug=true shows where"
+    )
 
 
-def _configuration(error: HydraException | OmegaConfBaseException) -> str:
+def _network(overrides: Sequence[str]) -> str:
+    """ "model=resnet50: ", or all that was typed where no network was."""
+    chosen = [
+        item for item in overrides if item.startswith(("model=", "model._target_=", "models="))
+    ]
+    return f"{shortened(' '.join(chosen or overrides))}: " if overrides else ""
+
+
+def _configuration(error: HydraException | OmegaConfBaseException, overrides: Sequence[str]) -> str:
     """One line for a configuration that cannot be composed."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         if group and options(group):
             return str(unknown_option(group, name))
-    cause = error.__cause__
+    cause = error.__cause__ or error
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return _unknown_key(cause)
-    if isinstance(cause, OmegaConfBaseException):
-        return f"{_overridden(error)}: {first_line(cause)}"
-    line = first_line(error)
-    if line.startswith("Lexer"):  # the name of an exception of the grammar's
-        return f"{line.partition(': ')[2]}: not understood; quote values with special characters"
+    line = re.sub(r"field '\S+' is not Optional", "cannot be null", first_line(cause))
     if line.startswith("Ambiguous value"):
         return f"{line}: --multirun (-m) runs each, key=[a,b] is a list"
-    return line
+    if any(override in line for override in overrides):
+        return line
+    return f"{_blamed(error, cause, overrides)}: {line}"
+
+
+def _blamed(error: Exception, cause: BaseException, overrides: Sequence[str]) -> str:
+    """The override that an error is about: the one it names, or one that fails by itself."""
+    key = str(getattr(cause, "full_key", None) or "")
+    found = re.search(r"override '?([^\s']+)'?", first_line(error))
+    if found:
+        return found[1]
+    for override in overrides:
+        if key and override.lstrip("+~").partition("=")[0] == key:
+            return shortened(override)
+    return next(filter(_fails_alone, overrides), "") or key or "configuration"
+
+
+def _fails_alone(override: str) -> bool:
+    loader = ConfigLoaderImpl(create_config_search_path(str(conf_dir())))
+    try:
+        loader.load_configuration("config", [override], RunMode.MULTIRUN)
+    except (HydraException, OmegaConfBaseException):
+        return True
+    return False
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
@@ -67,9 +99,3 @@ def _nested(parent: str) -> list[str]:
             if is_dataclass(inner):
                 return [f"{parent}.{one.name}" for one in fields(inner)]
     return [field.name for field in fields(Settings)]
-
-
-def _overridden(error: BaseException) -> str:
-    """The override that a merge failed on."""
-    found = re.search(r"override '?([^\s']+)'?", first_line(error))
-    return found[1] if found else "configuration"

@@ -6,13 +6,13 @@ import ctypes
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import Any
 
 from benchbench.config import Settings, default_profiler, options, unknown_option
-from benchbench.errors import NoEvidence, UserError
+from benchbench.errors import NoEvidence, UserError, printable
 from benchbench.jobs import NO_EVIDENCE, Job, Result
 from benchbench.tasks import TASKS
 
@@ -41,6 +41,8 @@ NO_MODEL = {
     "selftest": "takes no model=: it measures a network of its own",
     "guidelines": "takes no model=: it measures stacks of its own",
 }
+
+FORMULA_STARTS = ("=", "+", "@", "\t", "\r", "\n")  # to a spreadsheet
 
 
 def run(settings: Settings, job: Job) -> int:
@@ -77,26 +79,33 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 
 def _print(result: Result, output: str, job: Job) -> None:
+    from benchbench.report.terminal import encodable, terminal_text
+
     if output == "json":
         layout: dict[str, Any] = {"separators": (",", ":")} if job.sweep else {"indent": 2}
         print(json.dumps(result.document, allow_nan=False, **layout))
     elif output == "csv":
-        import pandas
-
-        frame = pandas.DataFrame(result.rows)
-        print(frame.to_csv(index=False, header=job.first_row), end="")
+        text = csv_text(result.rows, header=job.first_row)
+        print(encodable(text, sys.stdout.encoding), end="")
     else:
-        from rich.console import Console
-        from rich.text import Text
-
-        # Piped into a file there is no width to fit into: long rows stay whole.
-        console = Console(width=None if sys.stdout.isatty() else 140)
-        with console.capture() as captured:  # rich itself would exit on a closed pipe
-            for part in result.parts:
-                # A command is to be copied: it is neither wrapped nor cut.
-                console.print(part, soft_wrap=isinstance(part, Text))
-        print(captured.get(), end="")
+        print(terminal_text(result.parts, sys.stdout), end="")
     sys.stdout.flush()
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]], *, header: bool) -> str:
+    """Rows as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    import pandas
+
+    frame = pandas.DataFrame([{key: _cell(item) for key, item in row.items()} for row in rows])
+    text: str = frame.to_csv(index=False, header=header)
+    return text
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    shown = printable(value)
+    return f"'{shown}" if value.startswith(FORMULA_STARTS) else shown
 
 
 def check_choices(settings: Settings) -> None:

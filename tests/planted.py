@@ -103,7 +103,7 @@ def verdicts(result: Result) -> dict[str, Verdict]:
 
 
 def printed(result: Result) -> str:
-    console = Console(width=140, record=True, file=StringIO())
+    console = Console(markup=False, width=140, record=True, file=StringIO())
     for part in guideline_tables(result, None):
         console.print(part, soft_wrap=True)
     return console.export_text()

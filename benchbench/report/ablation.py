@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from math import expm1
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -75,13 +74,13 @@ def _changes(way: Way) -> Table:
         known = axes["compensator"] != "none"
         says = axes["text"] if len(axes["edits"]) == 1 else ""
         table.add_row(
-            escape(row.label),
+            row.label,
             axes["compensator"],
             f"{axes['factor']:.3f}" if known else "",
             f"{100 * axes['moved']:+.1f} %",
             f"{100 * axes['miss']:+.2f} %",
             *_counts(row.record),
-            escape("; ".join(filter(None, (says, axes["note"])))),
+            "; ".join(filter(None, (says, axes["note"]))),
         )
     return table
 
@@ -105,7 +104,7 @@ def _latencies(way: Way) -> Table:
     table.add_row("base", base, "1", "1", "", "1", "", grade)
     for row in sorted(way.rows, key=lambda row: row.verdict.ratio):
         table.add_row(
-            escape(row.label),
+            row.label,
             show("latency", row.record["latency"].value),
             f"{row.raw.ratio:.3f}",
             f"{row.verdict.ratio:.3f}",

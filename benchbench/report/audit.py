@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -128,7 +127,7 @@ def _worst(audit: Audit) -> Table:
         for alike in worst:
             share = f"{100 * alike.excess / audit.scored_bytes:.1f} %"
             cells = (str(len(alike.layers)), si(alike.excess, "B"), share)
-            table.add_row(name, escape(alike.layers[0]), _kind(alike), *cells)
+            table.add_row(name, alike.layers[0], _kind(alike), *cells)
     return table
 
 
@@ -151,7 +150,7 @@ def _moving(audit: Audit) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for kernel, operator in audit.moving[:WORST]:
         share = f"{100 * kernel.bytes / audit.matrix_bytes:.1f} %" if audit.matrix_bytes else ""
-        table.add_row(escape(kernel.layer), operator, si(kernel.bytes, "B"), share)
+        table.add_row(kernel.layer, operator, si(kernel.bytes, "B"), share)
     return table
 
 
@@ -167,7 +166,7 @@ def _swaps(swaps: Iterable[Swap]) -> Table:
     for swap in swaps:
         table.add_row(
             swap.guideline,
-            escape(swap.layer),
+            swap.layer,
             *(_widths(record.case.arguments) for record in (swap.own, swap.compliant)),
             str(swap.alike),
             f"{100 * swap.miss:+.1f} %",

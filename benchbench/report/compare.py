@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.text import Text
 
 from benchbench.config import Settings
@@ -36,7 +35,7 @@ def compare_tables(
     table.add_column("", overflow="fold")
     for row in result.rows:
         if row.answer != UNCHANGED:
-            table.add_row(*map(escape, _cells(row)))
+            table.add_row(*_cells(row))
     same = [row for row in result.rows if row.answer == UNCHANGED]
     lines = [f"{len(same)} counts are the same to the unit"] if same else []
     if any(row.verdict for row in result.rows):

@@ -8,7 +8,6 @@ from typing import Any
 
 from rich import box
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -31,7 +30,7 @@ def graph_tables(record: Record) -> list[RenderableType]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("of them fused", overflow="fold")
     for operator in details["operators"]:
-        table.add_row(escape(operator), *_cells(operator, details["nodes"]))
+        table.add_row(operator, *_cells(operator, details["nodes"]))
     left_out = _listed(details["left_out"])
     remark = [Text(f"costs nothing and is left out: {left_out}\n")] if left_out else []
     return [table, *remark]
@@ -41,7 +40,7 @@ def _cells(operator: str, nodes: Sequence[Mapping[str, Any]]) -> tuple[str, str,
     own = [node for node in nodes if node["operator"] == operator]
     fused = Counter(node["pattern"] for node in own if node["pattern"])
     memory = si(sum(node["bytes"] for node in own), "B")
-    return f"{len(own):,}", memory, escape(_listed(dict(fused.most_common())))
+    return f"{len(own):,}", memory, _listed(dict(fused.most_common()))
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from rich import box
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -92,7 +91,7 @@ def _node_table(nodes: Sequence[LayerTime]) -> Table:
     for heading in ("time", "share"):
         table.add_column(heading, justify="right", no_wrap=True)
     for item in shown:
-        table.add_row(*map(escape, _layer_names(item)), *_layer_numbers([item], total)[2:4])
+        table.add_row(*_layer_names(item), *_layer_numbers([item], total)[2:4])
     if rest:
         table.add_row(f"{len(rest)} others", "", "", *_layer_numbers(rest, total)[2:4])
     table.add_section()
@@ -104,7 +103,7 @@ def _layer_names(item: LayerTime) -> tuple[str, str, str]:
     name = "(outside any)" if item.layer is None else item.layer or "(the network itself)"
     kernel = short(item.kernels[0]) if item.kernels else ""
     more = f" + {len(item.kernels) - 1}" if len(item.kernels) > 1 else ""
-    return escape(name), item.kind, escape(kernel) + more
+    return name, item.kind, kernel + more
 
 
 def _layer_numbers(items: Sequence[LayerTime], total: float) -> list[str]:
@@ -129,9 +128,7 @@ def _operator_table(operators: Sequence[OperatorTime]) -> Table:
     for heading in ("calls", "time", "share"):
         table.add_column(heading, justify="right", no_wrap=True)
     for item in shown:
-        table.add_row(
-            escape(item.operator), escape(short(item.kernel)), *_operator_numbers([item], total)
-        )
+        table.add_row(item.operator, short(item.kernel), *_operator_numbers([item], total))
     if rest:
         table.add_row(f"{len(rest)} others", "", *_operator_numbers(rest, total))
     table.add_section()

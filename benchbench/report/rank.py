@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -67,7 +66,7 @@ def _ranking(result: Ranking) -> Table:
         table.add_row(
             f"{entry.rank.rank:g}",
             ends(entry.rank.low, entry.rank.high, "g"),
-            escape(name),
+            name,
             show("latency", entry.latency.value),
             between,
             "" if entry.bound is None else f"{entry.bound.ratio:.1f}",
@@ -107,7 +106,7 @@ def _matrix(result: Ranking) -> Table:
         table.add_column(str(number), justify="center", no_wrap=True)
     for number, row in enumerate(names, start=1):
         cells = ("·" if row == column else signs[row, column] for column in names)
-        table.add_row(f"{number} {escape(row)}", *cells)
+        table.add_row(f"{number} {row}", *cells)
     return table
 
 
@@ -119,7 +118,7 @@ def _crossed(result: Ranking) -> Table:
         table.add_column(way.label, justify="right", no_wrap=True)
     for entries in zip(*(way.entries for way in result.ways), strict=True):
         cells = (_cell(entry) for entry in entries)
-        table.add_row(escape(entries[0].record.case.name), *cells)
+        table.add_row(entries[0].record.case.name, *cells)
     return table
 
 

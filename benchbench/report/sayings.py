@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -51,7 +50,7 @@ def _matrix(audits: Iterable[Audit]) -> Table:
     for audit in audits:
         g1, g2, operations, path, g4 = (_flagged(score) for score in audit.scores)
         table.add_row(
-            escape(audit.record.case.name),
+            audit.record.case.name,
             *(g1, g2, _depthwise(audit), operations, *_largest(audit), path, g4),
             _broken(audit),
         )

@@ -8,7 +8,6 @@ from statistics import quantiles
 
 from rich import box
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -189,7 +188,7 @@ def _metric_table(title: str, record: Record) -> Table:
         interval = measurement.interval
         ends = (show(name, interval.low), show(name, interval.high)) if interval else ()
         cells.append(" to ".join(ends))
-        table.add_row(*cells, escape(printable(_origin(measurement))))
+        table.add_row(*cells, printable(_origin(measurement)))
     return table
 
 
@@ -227,7 +226,7 @@ def _layer_table(layers: Iterable[Layer]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for layer in costly:
         table.add_row(
-            escape(layer.name) or "(the network itself)",
+            layer.name or "(the network itself)",
             layer.kind,
             "x".join(str(n) for n in layer.output_shape),
             si(layer.multiply_adds, ""),
@@ -280,7 +279,7 @@ def inventory_tables(found: Inventory) -> list[RenderableType]:
         table.add_column(heading)
     for variant in found.variants:
         family = variant.target.split(".")[-2]
-        table.add_row(variant.name, family, str(variant.resolution), escape(variant.source))
+        table.add_row(variant.name, family, str(variant.resolution), variant.source)
     families = ", ".join(f"{family.name} ({family.variants})" for family in found.families)
     devices = ", ".join(f"{name} ({', '.join(names)})" for name, names in found.devices.items())
     lines = [f"families: {families}", f"devices: {devices}"]
@@ -295,5 +294,5 @@ def plan_table(cases: Iterable[Case], profilers: Iterable[str], budget: str) -> 
         table.add_column(heading)
     names = ", ".join(profilers)
     for case in cases:
-        table.add_row(escape(case.name), case.device_name, escape(describe(case)), names, budget)
+        table.add_row(case.name, case.device_name, describe(case), names, budget)
     return table

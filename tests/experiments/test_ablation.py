@@ -234,7 +234,7 @@ def test_a_factorial_with_a_hole_has_no_attribution(made: Make) -> None:
 
 
 def text_of(result: Ablation) -> str:
-    console = Console(file=StringIO(), width=140)
+    console = Console(markup=False, file=StringIO(), width=140)
     for part in ablation_tables(result, "no selftest", "a/folder"):
         console.print(part, soft_wrap=not hasattr(part, "columns"))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]

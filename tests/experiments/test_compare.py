@@ -193,7 +193,7 @@ def test_documents_rows_and_tables() -> None:
         "peak_memory",
         "latency",
     }
-    console = Console(width=140, record=True)
+    console = Console(markup=False, width=140, record=True)
     for part in compare_tables(result, "before", "after", "no selftest"):
         console.print(part)
     text = console.export_text()

@@ -101,7 +101,7 @@ def test_the_document_and_rows_of_a_ranking(ranked: list[Record]) -> None:
 def test_the_tables_of_a_ranking(ranked: list[Record]) -> None:
     from rich.console import Console
 
-    console = Console(width=140, record=True)
+    console = Console(markup=False, width=140, record=True)
     for part in rank_tables(judge(ranked, theta=0.01), "no selftest"):
         console.print(part)
     text = console.export_text()
@@ -159,7 +159,7 @@ def test_networks_in_several_runtimes(case: Callable[..., Case]) -> None:
 
 def test_the_report_of_several_runtimes(case: Callable[..., Case]) -> None:
     result = judge(in_ways(case), theta=0.01)
-    console = Console(file=StringIO(), width=120)
+    console = Console(markup=False, file=StringIO(), width=120)
     for part in rank_tables(result, "no selftest"):
         console.print(part)
     text = console.file.getvalue()  # type: ignore[attr-defined]

@@ -218,7 +218,7 @@ def whole(case: Callable[..., Case], row: Callable[..., Record]) -> tuple[Scalin
 
 def test_the_report(whole: tuple[Scaling, list[Record]]) -> None:
     result, records = whole
-    console = Console(width=200, record=True, file=StringIO())
+    console = Console(markup=False, width=200, record=True, file=StringIO())
     for part in scaling_tables(result, records):
         console.print(part)
     text = console.export_text()

@@ -70,7 +70,7 @@ def test_its_document_and_table(case: Callable[..., Case]) -> None:
     assert set(document["smallest_effects"]) == {"3", "5", "10"}
     assert document["itself"]["verdict"] == "AMBIGUOUS"
     assert document["clock_resolution_s"] == 1e-9
-    console = Console(width=140, record=True)
+    console = Console(markup=False, width=140, record=True)
     for part in selftest_tables(records, result):
         console.print(part)
     text = console.export_text()

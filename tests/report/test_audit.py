@@ -31,7 +31,7 @@ def audit(case: Case) -> Audit:
 
 
 def text(parts: Sequence[RenderableType]) -> str:
-    console = Console(width=140, record=True)
+    console = Console(markup=False, width=140, record=True)
     for part in parts:
         console.print(part)
     return "\n".join(line.rstrip() for line in console.export_text().splitlines())

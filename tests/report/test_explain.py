@@ -35,7 +35,7 @@ def result(case: Callable[..., Case]) -> Explanation:
 
 
 def shown(result: Explanation) -> str:
-    console = Console(width=140, record=True, file=StringIO())
+    console = Console(markup=False, width=140, record=True, file=StringIO())
     for part in explain_tables(result, "results/runs/here"):
         console.print(part)
     return console.export_text()

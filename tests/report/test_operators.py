@@ -108,7 +108,7 @@ latency is 5.00 times that; 14.00 µs for its eager launches alone
 
 
 def printed(made: Record) -> list[str]:
-    console = Console(width=120, record=True, file=io.StringIO())
+    console = Console(markup=False, width=120, record=True, file=io.StringIO())
     for part in operator_tables(made):
         console.print(part, soft_wrap=isinstance(part, Text))
     return [line.rstrip() for line in console.export_text().splitlines()]

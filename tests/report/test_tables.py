@@ -91,7 +91,7 @@ repeat  python -m benchbench model=tiny
 
 def printed(parts: Iterable[RenderableType]) -> list[str]:
     """The lines of a table as a file gets them, without trailing blanks."""
-    console = Console(width=140, record=True, file=Path("sink").open("w"))  # noqa: SIM115
+    console = Console(markup=False, width=140, record=True, file=Path("sink").open("w"))  # noqa: SIM115
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, Text))
     console.file.close()
