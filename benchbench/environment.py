@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from benchbench import __version__, cgroup
 from benchbench.cases import Case, cores
 from benchbench.device import cpu_info, cpu_name
+from benchbench.revision import own_revision
 from benchbench.sensors import MEMORY_CLOCK, SM_CLOCK, ask, open_sensors
 from benchbench.support import EXTRAS
 
@@ -43,7 +43,7 @@ VARIABLES = (
     *("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"),
 )
 # Where code and weights came from does not say how fast they run here.
-NOT_COMPARED = ("git", "weights", "lock", "fingerprint")
+NOT_COMPARED = ("git", "network_git", "weights", "lock", "fingerprint")
 # The machine's noise and roofs are the same for all of its runtimes.
 NOT_IN_FINGERPRINT = (*NOT_COMPARED, "runtime")
 MISSING = object()  # no value of a key, which is not the same as None
@@ -56,7 +56,7 @@ def machine_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {"benchbench": __version__} | {name: _version(name) for name in PACKAGES},
         "variables": _variables(),
-        "git": _git(),
+        "git": own_revision(),
     }
 
 
@@ -177,22 +177,6 @@ def _variables() -> dict[str, str]:
         for name, value in sorted(os.environ.items())
         if name.startswith(VARIABLE_PREFIXES) or name in VARIABLES
     }
-
-
-def _git() -> dict[str, Any] | None:
-    """Commit and state of the working folder, where one's own networks live."""
-    commit = _command("git", "rev-parse", "HEAD")
-    if not commit:
-        return None
-    return {"commit": commit, "dirty": bool(_command("git", "status", "--porcelain"))}
-
-
-def _command(*words: str) -> str | None:
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _nvml(uuid: str) -> dict[str, Any]:

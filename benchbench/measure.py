@@ -19,6 +19,7 @@ from benchbench.lock import machine_lock
 from benchbench.measurements import Layer, Measurement, absent, joined
 from benchbench.networks import build, total_stride
 from benchbench.provenance import check_weights
+from benchbench.revision import network_revision
 from benchbench.roofline import ROOF_METRICS
 from benchbench.runtimes.graph import NO_GRAPH
 from benchbench.runtimes.running import needs_preparation
@@ -230,6 +231,9 @@ def _checked(
     weights = check_weights(case)
     if weights is not None:
         measured.environment["weights"] = weights
+    network = network_revision(case.target)
+    if network is not None:
+        measured.environment["network_git"] = network
     from benchbench.device import check_device
 
     check_device(case)

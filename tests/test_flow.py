@@ -24,6 +24,7 @@ STAGES = (
     (
         *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
+        "benchbench.revision",
         *("benchbench.cgroup", "benchbench.sentinels", "benchbench.sensors", "benchbench.lock"),
         *(
             "benchbench.worker",
@@ -40,7 +41,12 @@ STAGES = (
     ("benchbench.experiments",),
     ("benchbench.report",),
     ("benchbench.jobs", "benchbench.recording", "benchbench.tasks", "benchbench.run"),
-    ("benchbench.hydra_errors", "benchbench.commandline", "benchbench.__main__"),
+    (
+        "benchbench.hydra_errors",
+        "benchbench.hydra_limits",
+        "benchbench.commandline",
+        "benchbench.__main__",
+    ),
 )
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
