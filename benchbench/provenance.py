@@ -26,11 +26,11 @@ def check_weights(case: Case) -> dict[str, Any] | None:
     """
     if case.weights is None:
         return None
-    tensors = read(case, shapes_only=True)
+    checkpoint = read(case, shapes_only=True)
     try:
-        source = recognise(build(replace(case, weights=None), "meta"), case, tensors)
+        source = recognise(build(replace(case, weights=None), "meta"), case, checkpoint)
     except WrongCheckpoint as error:
-        hint = _nearest(case, tensors, better_than=error.agreement.share)
+        hint = _nearest(case, checkpoint.tensors, better_than=error.agreement.share)
         error.args = (f"{error}{hint}",)
         raise
     with weights_path(case).open("rb") as file:
@@ -42,6 +42,10 @@ def check_weights(case: Case) -> dict[str, Any] | None:
         "format": source.agreement.format,
         "padding": source.arguments.get("padding", "symmetric"),
         "norm_eps": "the family's own" if eps is None else eps,
+        "entry": checkpoint.entry,
+        "other_entries": list(checkpoint.others),
+        "remarks": list(checkpoint.remarks),
+        "warnings": list(source.warnings),
     }
 
 
