@@ -15,10 +15,11 @@ MOST_OPERATIONS = 2_000_000
 DEEPEST = 500  # hashing a tuple in a tuple needs the stack of the processor
 MARK = -1
 WITHOUT_DATA = "_rebuild_meta_tensor_no_storage"
+Step = tuple[str, object, int]  # of a pickle: its name, its argument, how deep its result nests
 
 
 def check_pickle(file: BinaryIO, count: int = 1) -> None:
-    """Look through `count` pickles that follow each other.
+    """Look through `count` pickles that follow each other, or as many as there are.
 
     Raises:
         ValueError: it is no pickle, has too many operations or nests too deep, or its tensors
@@ -26,18 +27,46 @@ def check_pickle(file: BinaryIO, count: int = 1) -> None:
     """
     operations = 0
     for _ in range(count):
-        for name, argument, depth in _depths(file):
-            operations += 1
-            if operations > MOST_OPERATIONS:
-                raise ValueError(f"it has more than {MOST_OPERATIONS:,} objects and steps")
-            if depth > DEEPEST:
-                raise ValueError(f"its objects are nested more than {DEEPEST} deep")
-            if name == "GLOBAL" and str(argument).endswith(WITHOUT_DATA):
-                raise ValueError("its tensors are on the meta device and have no data")
+        if not _is_at_end(file):
+            operations = _check_one(file, operations)
 
 
-def _depths(file: BinaryIO) -> Iterator[tuple[str, object, int]]:
-    """Each operation of a pickle: name, argument, and how deep its result nests."""
+def _check_one(file: BinaryIO, operations: int) -> int:
+    """Look through one pickle; how many operations there are now."""
+    steps = _depths(file)
+    while (step := _next(steps)) is not None:
+        name, argument, depth = step
+        operations += 1
+        if operations > MOST_OPERATIONS:
+            raise ValueError(f"it has more than {MOST_OPERATIONS:,} objects and steps")
+        if depth > DEEPEST:
+            raise ValueError(f"its objects are nested more than {DEEPEST} deep")
+        if name == "GLOBAL" and str(argument).endswith(WITHOUT_DATA):
+            raise ValueError("its tensors are on the meta device and have no data")
+    return operations
+
+
+def _is_at_end(file: BinaryIO) -> bool:
+    here = file.tell()
+    ended = not file.read(1)
+    file.seek(here)
+    return ended
+
+
+def _next(steps: Iterator[Step]) -> Step | None:
+    """The next operation; None at the end.
+
+    Raises:
+        ValueError: there is no pickle, or it ends in the middle.
+    """
+    try:
+        return next(steps, None)
+    except (ValueError, ArithmeticError) as error:  # text that is no number, lengths beyond all
+        raise ValueError("it is in no format of torch or safetensors") from error
+
+
+def _depths(file: BinaryIO) -> Iterator[Step]:
+    """Each operation of a pickle."""
     stack: list[int] = []
     memo: dict[object, int] = {}
     for opcode, argument, _ in pickletools.genops(file):

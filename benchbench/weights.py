@@ -87,7 +87,7 @@ def recognise(network: nn.Module, case: Case, checkpoint: Checkpoint) -> Source:
 ASSUMED = (
     "nothing in the file tells padding, batch-norm epsilon and preprocessing: it is read as one of "
     "timm's own (symmetric, 1e-05). timm's tf_ checkpoints have the same tensors and compute "
-    "something else: for one of these say +model.padding=same"
+    "something else: for one of these say +model.padding=same, else +model.padding=symmetric"
 )
 
 
