@@ -22,7 +22,7 @@ PREFIXES = ("module.", "_orig_mod.", "model.")  # of nn.DataParallel, torch.comp
 COUNTERS = frozenset(
     ("n_averaged", "num_updates", "decay", "steps", "step", "initted", "updates", "collected")
 )
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # averages may lack them
+STATISTICS = ("running_mean", "running_var")  # averages may lack them
 DEEPEST = 8  # entries in entries
 SAYS_NETWORK = ("architecture", "arch", "model_name", "model")  # a text there is a network's name
 SETTINGS = ("args", "config", "cfg", "hyper_parameters", "pretrained_cfg")
@@ -205,11 +205,13 @@ def _named(content: Mapping[object, object], *, averaged: bool) -> dict[str, Ten
 
 def _statistics(averages: Mapping[str, Tensor], last: Mapping[object, object]) -> dict[str, Tensor]:
     """The statistics of norms that averages of parameters alone lack."""
-    if not last or any(name.endswith(STATISTICS) for name in averages):
-        return {}
     inner = next((last[name] for name in WRAPPERS if isinstance(last.get(name), Mapping)), last)
     named = _named(_mapping(inner), averaged=False)
-    return {name: item for name, item in named.items() if name.endswith(STATISTICS)}
+    return {
+        name: item
+        for name, item in named.items()
+        if name.endswith(STATISTICS) and name not in averages
+    }
 
 
 def network_name(content: object) -> str | None:
