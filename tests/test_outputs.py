@@ -42,7 +42,7 @@ class Slots:
         self.first, self.second = first, second
 
 
-Pair = namedtuple("Pair", ["first", "second"])  # noqa: PYI024 - as people write it
+Pair = namedtuple("Pair", ["first", "second"])
 
 
 class ModelOutput(OrderedDict[str, object]):
@@ -87,7 +87,7 @@ FORMS: dict[str, Callable[[Tensor, Tensor], object]] = {
     "tuple": lambda a, b: (a, b),
     "list in a dict": lambda a, b: {"out": [a, None, b], "name": "x"},
     "dataclass": Plain,
-    "dataclass with slots": lambda a, b: Slotted(a, b),
+    "dataclass with slots": Slotted,
     "slots": Slots,
     "named tuple": Pair,
     "Hugging Face's": _model_output,
