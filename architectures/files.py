@@ -15,10 +15,10 @@ def why_no_file(path: Path) -> str | None:
     """
     try:
         mode = path.stat().st_mode
-    except (FileNotFoundError, ValueError):  # the latter: a null character
-        return "does not exist"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+    except ValueError as error:  # a null character
+        return f"cannot be read: {error}"
     return None if stat.S_ISREG(mode) else "is not a file"
 
 

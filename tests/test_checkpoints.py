@@ -245,7 +245,7 @@ def damaged(path: Path) -> None:
             lambda path: archive(path, "data.pkl", zipfile.ZIP_DEFLATED),
             "it is compressed, which torch.save never does",
         ),
-        (lambda path: path.unlink(), "does not exist"),
+        (lambda path: path.unlink(), "No such file"),
         (lambda path: (path.unlink(), path.mkdir()), "is not a file"),
     ],
 )

@@ -301,13 +301,13 @@ AVERAGED: dict[str, tuple[Make, str]] = {
 NO_FORMAT = "in no format of torch or safetensors"
 CODE = "holds objects other than tensors, which could run code"
 REFUSED: dict[str, tuple[Make, str]] = {
-    "nothing": (lambda _, path: None, "does not exist"),
+    "nothing": (lambda _, path: None, "No such file"),
     "folder": (lambda _, path: path.mkdir(), "is not a file"),
     "pipe": (lambda _, path: os.mkfifo(path), "is not a file"),
     "socket": (at_socket, "is not a file"),
     "zeros without end": (lambda _, path: path.symlink_to("/dev/zero"), "is not a file"),
     "link to itself": (lambda _, path: path.symlink_to(path), "symbolic links"),
-    "link to nothing": (lambda _, path: path.symlink_to("nowhere"), "does not exist"),
+    "link to nothing": (lambda _, path: path.symlink_to("nowhere"), "No such file"),
     "unreadable": (without_permission, "Permission denied"),
     "empty file": (raw(b""), "cannot be read"),
     "one byte": (raw(b"{"), NO_FORMAT),

@@ -149,13 +149,13 @@ SEVERAL: dict[str, Make] = {
 }
 
 REFUSED: dict[str, tuple[Make, str]] = {
-    "nothing": (lambda path: None, "does not exist"),
+    "nothing": (lambda path: None, "No such file"),
     "folder": (lambda path: path.mkdir(), "is not a file"),
     "pipe": (os.mkfifo, "is not a file"),
     "socket": (at_socket, "is not a file"),
     "zeros without end": (lambda path: path.symlink_to("/dev/zero"), "is not a file"),
     "link to itself": (lambda path: path.symlink_to(path), "symbolic links"),
-    "link to nothing": (lambda path: path.symlink_to("nowhere"), "does not exist"),
+    "link to nothing": (lambda path: path.symlink_to("nowhere"), "No such file"),
     "empty file": (raw(b""), "is not an image"),
     "text": (raw(b"not a picture\n" * 100), "is not an image"),
     "SVG": (raw(b'<svg xmlns="http://www.w3.org/2000/svg"/>'), "is not an image"),
