@@ -1,22 +1,16 @@
-"""Real checkpoints of other libraries: read, recognised, converted; what they were trained with.
+"""Real checkpoints of other libraries: recognised, converted; what they were trained with.
 
-Nothing here executes what a file says: safetensors, or `torch.load(weights_only=True)`. Names
-and shapes must fit exactly.
+Names and shapes must fit exactly. `checkpoint_files` reads them.
 """
 
 from __future__ import annotations
 
 import inspect
-import warnings
-import zipfile
-from argparse import Namespace
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.serialization import safe_globals
 
 from architectures.blocks import SAME
 from architectures.checkpoint_names import blocks_of, layer_names
@@ -26,82 +20,6 @@ from architectures.mnasnet import MnasNet
 from architectures.mobilenet_v3 import MobileNetV3
 
 COUNTER = "num_batches_tracked"  # of a batch norm; older checkpoints lack it, nothing needs it
-# Where training scripts put it; averaged weights before those that they are averages of.
-WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "net")
-AVERAGES = "n_averaged"  # the counter of torch.optim.swa_utils.AveragedModel
-PREFIXES = ("module.", "_orig_mod.", "model.")  # of nn.DataParallel, torch.compile, Lightning
-
-
-def read(path: Path, *, shapes_only: bool = False) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name; with `shapes_only` on `meta`.
-
-    Raises:
-        ValueError: there is no such file, or it holds no tensors by name.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path} is not a file" if path.exists() else f"{path}: there is no file")
-    device = "meta" if shapes_only else "cpu"
-    try:
-        content = _safetensors(path, device) if _is_safetensors(path) else _torch(path, device)
-    except Exception as error:  # what is no checkpoint makes the unpickler raise anything
-        why = str(error).strip().split("\n")[0]
-        if "Weights only load failed" in str(error):
-            why = "holds objects other than tensors, which could run code"
-        elif " " not in why:  # a KeyError's key, say
-            why = "it is in no format of torch or safetensors"
-        raise ValueError(f"{path} cannot be read as a checkpoint: {why}") from error
-    return _state_dict(content, path)
-
-
-def _is_safetensors(path: Path) -> bool:
-    """A header's length in eight bytes, then JSON. What the name says does not count."""
-    with path.open("rb") as file:
-        return file.read(9)[8:] == b"{"
-
-
-def _safetensors(path: Path, device: str) -> object:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name).to(device) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
-
-
-def _torch(path: Path, device: str) -> object:
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
-                raise ValueError("it is compressed, which torch.save never does")
-            if any(item.filename.endswith("/constants.pkl") for item in archive.infolist()):
-                raise ValueError("it is a TorchScript program; save its state_dict instead")
-    # The arguments of a training script are often beside the weights; they run nothing.
-    with warnings.catch_warnings(action="ignore"), safe_globals([Namespace]):
-        return torch.load(path, map_location=device, weights_only=True)
-
-
-def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
-    """What was saved, unwrapped, without the prefixes that wrappers of modules add."""
-    while isinstance(content, Mapping):
-        inner = (content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping))
-        wrapped = next(inner, None)
-        if wrapped is None:
-            break
-        content = wrapped
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path} holds a {type(content).__name__} and no tensors by name")
-    tensors = {
-        str(name): item
-        for name, item in content.items()
-        if isinstance(item, Tensor) and name != AVERAGES
-    }
-    if not tensors:
-        held = ", ".join(str(name)[:40] for name in list(content)[:5]) or "nothing"
-        raise ValueError(f"{path} holds no tensors by name, but {held}")
-    while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in tensors)), None):
-        tensors = {name.removeprefix(prefix): item for name, item in tensors.items()}
-    return tensors
 
 
 def tensor_names(network: nn.Module, format_: str) -> dict[str, str]:
@@ -149,6 +67,9 @@ def compare(network: nn.Module, tensors: Mapping[str, Tensor], format_: str) -> 
         theirs, ours = tuple(tensors[name].shape), tuple(expected[name].shape)
         if expected[name].is_floating_point() and not tensors[name].is_floating_point():
             wrong.append(f"{name} {tensors[name].dtype} for {expected[name].dtype}")
+            continue
+        if tensors[name].layout is not torch.strided:
+            wrong.append(f"{name} {tensors[name].layout} for {torch.strided}")
             continue
         # A 1x1 convolution on one pixel is a linear layer.
         if theirs != ours and not (theirs[:2] == ours and set(theirs[2:]) == {1}):
@@ -208,13 +129,18 @@ def conventions(network: nn.Module, format_: str, *, tensorflow: bool) -> Conven
     arguments: dict[str, Any] = {}
     if format_ == "timm" and isinstance(network, MnasNet):
         arguments["first_skip"] = True
-    tensorflow &= "padding" in inspect.signature(type(network)).parameters
+    tensorflow &= may_pad_as_tensorflow(network)
     if format_ == "lite_pytorch" or (format_ == "timm" and tensorflow):
         arguments["padding"] = SAME
         return Conventions(arguments, 1e-3)
     if format_ == "timm":
         return Conventions(arguments, 1e-5)
     return Conventions(arguments, _torchvision_eps(network) if format_ == "torchvision" else None)
+
+
+def may_pad_as_tensorflow(network: nn.Module) -> bool:
+    """Whether a network of ours has TensorFlow's padding as well, which no tensor tells."""
+    return "padding" in inspect.signature(type(network)).parameters
 
 
 def _torchvision_eps(network: nn.Module) -> float:

@@ -10,12 +10,14 @@ weights stay as the seed made them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from architectures.outputs import tensors_in
 
 # Small maps are mostly border, and what a norm learns there is too little inside: EfficientNet-B3,
 # calibrated at 64 pixels, gives 1e6 at its own 300. Beyond 384 the error stays bearable (some
@@ -104,7 +106,9 @@ def activations(network: nn.Module, images: Tensor) -> Activations:
     figures: list[Tensor] = []
 
     def look(name: str, output: object) -> None:
-        for tensor in _floats(output):
+        for tensor in tensors_in(output):
+            if not (tensor.is_floating_point() and tensor.numel()):
+                continue
             names.append(name)
             figures.append(_figures(tensor))
 
@@ -212,18 +216,6 @@ def _watched(network: nn.Module, look: Callable[[str, object], None]) -> Iterato
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _floats(output: Any) -> Iterator[Tensor]:
-    """The floating-point tensors in what a module returns, which may be nested."""
-    if isinstance(output, Tensor):
-        if output.is_floating_point() and output.numel():
-            yield output
-    elif isinstance(output, (tuple, list)):
-        for item in output:
-            yield from _floats(item)
-    elif isinstance(output, Mapping):
-        yield from _floats(list(output.values()))
 
 
 def _figures(tensor: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ so do we for the families that come from TensorFlow.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +19,17 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from architectures.files import shown, why_no_file
+
+LONGEST_REASON = 300  # characters
+PROGRAMS = ("EPS",)  # formats that Pillow has another program execute
+
 
 class UnreadableImage(ValueError):
     """A file that cannot be decoded; `reason` says why, without the path."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} {reason}")
+        super().__init__(f"{shown(path)} {reason}")
         self.reason = reason
 
 
@@ -69,8 +76,17 @@ PREPROCESSING = {
 }
 
 
-def preprocess(path: Path, resolution: int, how: Preprocessing) -> Tensor:
-    """(3, resolution, resolution), fp32.
+class Photograph(NamedTuple):
+    """A decoded image, and what to know of how it was decoded."""
+
+    image: Image.Image  # RGB
+    remarks: tuple[str, ...] = ()
+
+
+def preprocess(
+    path: Path, resolution: int, how: Preprocessing, *, as_published: bool = False
+) -> Tensor:
+    """(3, resolution, resolution), fp32; `as_published`: decoded as `published_image` does.
 
     Every step is Pillow's or NumPy's, so that threads may prepare images side by side:
     torch's would start threads of their own in each of them.
@@ -78,7 +94,7 @@ def preprocess(path: Path, resolution: int, how: Preprocessing) -> Tensor:
     Raises:
         UnreadableImage: the file is not an image that can be decoded; the message says why.
     """
-    image = decode(path)
+    image = published_image(path) if as_published else photograph(path).image
     return crop(image, crop_box(image.size, resolution, how), resolution, how)
 
 
@@ -93,25 +109,74 @@ def crop(
     return torch.from_numpy(np.ascontiguousarray(ordered))
 
 
-def decode(path: Path) -> Image.Image:
-    """The upright RGB image in a file.
+def photograph(path: Path) -> Photograph:
+    """The image in a file as one sees it: upright, and on white where it is transparent.
 
     Raises:
         UnreadableImage: there is no such file, or it is not an image, or it is truncated.
     """
-    if path.exists() and not path.is_file():
-        raise UnreadableImage(path, "is not a file")  # a pipe would be waited for
+    with _opened(path) as file:
+        image, transparent = _on_white(_eight_bits(ImageOps.exif_transpose(file)))
+        remarks = [f"what is transparent in {shown(path)} is fed as white"] * transparent
+        if _has_second_frame(file):
+            remarks.append(f"of the frames of {shown(path)} the first one is fed")
+        return Photograph(image, tuple(remarks))
+
+
+def published_image(path: Path) -> Image.Image:
+    """The RGB image in a file as the code decodes it that published accuracies were taken with.
+
+    torchvision, timm and TensorFlow drop transparency and do not turn an image.
+
+    Raises:
+        UnreadableImage: there is no such file, or it is not an image, or it is truncated.
+    """
+    with _opened(path) as file:
+        return _eight_bits(file).convert("RGB")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The file, whatever goes wrong while it is read being an UnreadableImage."""
+    wrong = why_no_file(path)
+    if wrong is not None:
+        raise UnreadableImage(path, wrong)
     try:
         # Pillow warns of large pictures and odd palettes; it refuses what is dangerous.
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
-            return _eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
+            if image.format in PROGRAMS:
+                raise ValueError(f"{image.format} is a program and no picture")
+            yield image
     except UnidentifiedImageError as error:
         raise UnreadableImage(path, "is not an image") from error
     except MemoryError:
         raise
     except Exception as error:  # damaged bytes make Pillow raise any: a TypeError from a TIFF
-        reason = getattr(error, "strerror", None) or error
-        raise UnreadableImage(path, f"cannot be read as an image: {reason}") from error
+        reason = str(getattr(error, "strerror", None) or error or type(error).__name__)
+        first = reason.strip().split("\n")[0][:LONGEST_REASON]
+        raise UnreadableImage(path, f"cannot be read as an image: {first}") from error
+
+
+def _on_white(image: Image.Image) -> tuple[Image.Image, bool]:
+    """An image in RGB on a white ground, and whether any of that can be seen."""
+    if not image.has_transparency_data:
+        return image.convert("RGB"), False
+    seen = image.convert("RGBA")
+    if seen.getchannel("A").getextrema() == (255, 255):
+        return image.convert("RGB"), False
+    ground = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(ground, seen).convert("RGB"), True
+
+
+def _has_second_frame(file: Image.Image) -> bool:
+    """Whether there is more than one picture in the file, other than a camera's own additions."""
+    if file.format == "MPO":
+        return False
+    try:
+        file.seek(1)
+    except Exception:  # noqa: BLE001 - there is none, or none that could be fed
+        return False
+    return True
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -124,7 +189,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         raise ValueError(f"its pixels are of mode {image.mode}; 8 or 16 bits a channel are allowed")
     if not image.mode.startswith("I;16"):
         return image
-    return Image.fromarray((np.asarray(image, np.uint16) / 257).round().astype(np.uint8))
+    pixels = np.asarray(image, np.uint16)
+    grey = Image.fromarray((pixels / 257).round().astype(np.uint8))
+    clear = image.info.get("transparency")  # one shade that is not to be seen
+    if isinstance(clear, int):
+        alpha = Image.fromarray(np.where(pixels == clear, 0, 255).astype(np.uint8))
+        return Image.merge("LA", (grey, alpha))
+    return grey
 
 
 def crop_box(

@@ -8,7 +8,7 @@ import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -31,7 +31,7 @@ from benchbench.config import (
 )
 from benchbench.errors import LONGEST_LINE, NoEvidence, UserError, printable, shortened
 from benchbench.hydra_errors import explain_hydra_error
-from benchbench.hydra_limits import check_flags, check_overrides, limited_folder
+from benchbench.hydra_limits import check_flags, check_overrides, limits
 from benchbench.jobs import DONE, ERROR, FAILED_CHECK, INTERRUPTED, NO_EVIDENCE, Job
 from benchbench.run import check_choices, run
 
@@ -80,7 +80,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
         quoted = list(map(quote_free_text, arguments))
         flags = _check_arguments(arguments, quoted)
         sweep.config_dir = flags.config_dir
-        with limited_folder() if flags.config_dir else nullcontext():
+        with limits(flags.config_dir):
             _run_hydra(overrides_first(quoted, flags.overrides), sweep)
     except KeyboardInterrupt:
         kept = sweep.kept or sweep.done

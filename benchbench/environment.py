@@ -42,8 +42,8 @@ VARIABLES = (
     *("LD_PRELOAD", "GLIBC_TUNABLES", "ATEN_CPU_CAPABILITY", "CUDA_VISIBLE_DEVICES"),
     *("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"),
 )
-# Where code and weights came from does not say how fast they run here.
-NOT_COMPARED = ("git", "network_git", "weights", "lock", "fingerprint")
+# Where code, weights and input came from does not say how fast they run here.
+NOT_COMPARED = ("git", "network_git", "weights", "input", "lock", "fingerprint")
 # The machine's noise and roofs are the same for all of its runtimes.
 NOT_IN_FINGERPRINT = (*NOT_COMPARED, "runtime")
 MISSING = object()  # no value of a key, which is not the same as None

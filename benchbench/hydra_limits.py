@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -105,11 +106,22 @@ def _check_key(override: Override, text: str) -> None:
 
 
 @contextmanager
-def limited_folder() -> Iterator[None]:
-    """Meanwhile, take only files of a bounded size that leave Hydra's own settings alone.
+def limits(config_dir: str | None) -> Iterator[None]:
+    """Let Hydra compose once, and from a user's folder only files that leave its own settings alone.
 
     A file there could set the section `hydra` too, and Hydra acts on it once it is composed.
     """
+    # It composes everything once more to learn `hydra.mode`, which cannot be set here.
+    with _replaced(Hydra, "get_mode", lambda _: lambda *_, **__: None):
+        if config_dir is None:
+            yield
+            return
+        with _limited_folder():
+            yield
+
+
+@contextmanager
+def _limited_folder() -> Iterator[None]:
     Plugins.instance()  # reading files is one
     with (
         _replaced(ConfigLoaderImpl, "load_configuration", _with_own_section),

@@ -55,19 +55,21 @@ def judged_input(case: Case) -> list[Tensor]:
     return list(_batches(case, JUDGED_IMAGES, JUDGED_SEED))
 
 
-def check_image(case: Case) -> None:
+def check_image(case: Case) -> tuple[str, ...]:
     """Decode the image of a case, so that a bad one fails before anything is measured.
+
+    What to know of how it was decoded.
 
     Raises:
         UserError: it cannot be read.
     """
     path = image_path(case)
     if path is None:
-        return
-    from architectures.preprocessing import decode
+        return ()
+    from architectures.preprocessing import photograph
 
     try:
-        decode(path)
+        return photograph(path).remarks
     except ValueError as error:
         raise UserError(f"input={error}") from error
 

@@ -13,6 +13,7 @@ from benchbench.cases import Case, fed_one_tensor
 from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
+from benchbench.errors import printable
 from benchbench.folders import remove_abandoned, temporary_prefix
 from benchbench.inputs import CALIBRATION_IMAGES, check_image
 from benchbench.lock import machine_lock
@@ -111,6 +112,8 @@ def measure(
     """
     checked = [_checked(case, profilers, progress) for case in cases]
     found = [measured for measured, _ in checked]
+    for warning in dict.fromkeys(warning for measured in found for warning in _warnings(measured)):
+        say(f"warning: {printable(warning)}")
     remaining = replace(profilers, fvcore=any(wanted.fvcore for _, wanted in checked))
     plan = list(_plan(cases, remaining, budget))
     if not plan:
@@ -227,7 +230,9 @@ def _checked(
 ) -> tuple[Measured, ProfilerSettings]:
     """Refuse what cannot run before anything is measured, and count the rest."""
     measured = Measured(case, machine_environment())
-    _check_input(case, profilers)
+    remarks = _check_input(case, profilers)
+    if remarks:
+        measured.environment["input"] = {"remarks": list(remarks)}
     weights = check_weights(case)
     if weights is not None:
         measured.environment["weights"] = weights
@@ -241,7 +246,14 @@ def _checked(
     return measured, _count(measured, profilers)
 
 
-def _check_input(case: Case, profilers: ProfilerSettings) -> None:
+def _warnings(measured: Measured) -> Sequence[str]:
+    """What was assumed of a case and may be wrong: to be known before it is measured."""
+    found: Sequence[str] = measured.environment.get("weights", {}).get("warnings", ())
+    return found
+
+
+def _check_input(case: Case, profilers: ProfilerSettings) -> tuple[str, ...]:
+    """Refuse what cannot be fed; what to know of an image that can."""
     if case.calibration is not None:
         from benchbench.datasets.crops import check_photographs
 
@@ -253,7 +265,8 @@ def _check_input(case: Case, profilers: ProfilerSettings) -> None:
 
         check_photographs("input", case.input, case.crops or 0)
     else:
-        check_image(case)
+        return check_image(case)
+    return ()
 
 
 def _plan(

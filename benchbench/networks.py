@@ -100,8 +100,8 @@ def _build_with_weights(network_class: type[nn.Module], case: Case, device: str)
     """The network that a checkpoint's library would build, with its tensors."""
     from architectures.checkpoints import convert, set_norm_eps
 
-    tensors = read(case, shapes_only=device == "meta")
-    source = recognise(_build_on_meta(network_class, case.arguments), case, tensors)
+    checkpoint = read(case, shapes_only=device == "meta")
+    source = recognise(_build_on_meta(network_class, case.arguments), case, checkpoint)
     # A network of ours takes the tensors in place of its own, and none is made or held twice.
     # Of others nobody knows what else they hold.
     ours = network_class.__module__.startswith("architectures.")
@@ -110,7 +110,7 @@ def _build_with_weights(network_class: type[nn.Module], case: Case, device: str)
     else:
         network = network_class(**source.arguments)
     if device != "meta":
-        state = convert(network, tensors, source.agreement.format)
+        state = convert(network, checkpoint.tensors, source.agreement.format)
         network.load_state_dict(state, assign=ours)
     if source.norm_eps is not None:
         set_norm_eps(network, source.norm_eps)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WORTH_NAMING = 0.5  # of its tensors agree in name and shape
+SMALLEST = 164  # tensors of a MobileNetV1: no variant has fewer
 
 
 def check_weights(case: Case) -> dict[str, Any] | None:
@@ -26,11 +27,11 @@ def check_weights(case: Case) -> dict[str, Any] | None:
     """
     if case.weights is None:
         return None
-    tensors = read(case, shapes_only=True)
+    checkpoint = read(case, shapes_only=True)
     try:
-        source = recognise(build(replace(case, weights=None), "meta"), case, tensors)
+        source = recognise(build(replace(case, weights=None), "meta"), case, checkpoint)
     except WrongCheckpoint as error:
-        hint = _nearest(case, tensors, better_than=error.agreement.share)
+        hint = _nearest(case, checkpoint.tensors, better_than=error.agreement.share)
         error.args = (f"{error}{hint}",)
         raise
     with weights_path(case).open("rb") as file:
@@ -42,6 +43,10 @@ def check_weights(case: Case) -> dict[str, Any] | None:
         "format": source.agreement.format,
         "padding": source.arguments.get("padding", "symmetric"),
         "norm_eps": "the family's own" if eps is None else eps,
+        "entry": checkpoint.entry,
+        "other_entries": list(checkpoint.others),
+        "remarks": list(checkpoint.remarks),
+        "warnings": list(source.warnings),
     }
 
 
@@ -49,6 +54,8 @@ def _nearest(case: Case, tensors: Mapping[str, Tensor], better_than: float) -> s
     """The variant whose tensors agree best, if better than those of the case itself."""
     from architectures.checkpoints import best
 
+    if len(tensors) <= SMALLEST * WORTH_NAMING:  # all variants take seconds to build
+        return ""
     name, found, share = "", None, max(better_than, WORTH_NAMING)
     seen = set()
     for variant in options("model"):

@@ -41,7 +41,8 @@ def quality(measured: Measured) -> tuple[str | None, tuple[str, ...]]:
     # Of letters the last one is the worst.
     grade = max((finding.grade or "A" for finding in found), default="A") if subjects else None
     undisturbed = [_undisturbed(one) for one in subjects] if grade == "A" else []
-    reasons = (*undisturbed, *(finding.reason for finding in found), *_remarks(measured))
+    warnings = measured.environment.get("weights", {}).get("warnings", ())
+    reasons = (*warnings, *undisturbed, *(finding.reason for finding in found), *_remarks(measured))
     unique = tuple(dict.fromkeys(reasons))  # two metrics of one process were disturbed alike
     return grade, unique or ("nothing but counts, which are exact",)
 
@@ -70,8 +71,8 @@ def _remarks(measured: Measured) -> Iterator[str]:
     weights = measured.environment.get("weights", {})
     if weights and "peak_memory" in taken:
         yield "peak memory includes reading the checkpoint"
-    if weights.get("format") == "timm" and weights["padding"] == "symmetric":
-        yield "read as one of timm's own: for a tf_ checkpoint +model.padding=same is needed"
+    yield from weights.get("remarks", ())
+    yield from measured.environment.get("input", {}).get("remarks", ())
     if "top1" in taken:
         yield from _remarks_on_accuracy(measured)
     for item in measured.measurements:

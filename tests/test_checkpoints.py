@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from variants import variant
 
-from architectures.checkpoints import read
+from architectures.checkpoint_files import read
 from benchbench.cases import Case
 from benchbench.errors import UserError
 from benchbench.inputs import make_input
@@ -134,7 +134,7 @@ def test_safetensors_under_any_name(tmp_path: Path) -> None:
     save_file(state, tmp_path / "weights.bin")
     assert same(loaded(tmp_path / "weights.bin"), state)
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    seen = read(tmp_path / "weights.bin", shapes_only=True)
+    seen = read(tmp_path / "weights.bin", shapes_only=True).tensors
     assert {name: tuple(tensor.shape) for name, tensor in seen.items()} == shapes
     assert all(tensor.is_meta for tensor in seen.values())
 
@@ -216,7 +216,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": Malicious()}, tmp_path / "evil.pth")
     (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Malicious(), protocol=2))
     for name in ("evil.pth", "evil.pkl"):
-        with pytest.raises(UserError, match="holds objects other than tensors, which could run"):
+        with pytest.raises(UserError, match="objects other than tensors, which could run"):
             loaded(tmp_path / name)
     assert not Path("it-ran").exists()
 
@@ -245,7 +245,7 @@ def damaged(path: Path) -> None:
             lambda path: archive(path, "data.pkl", zipfile.ZIP_DEFLATED),
             "it is compressed, which torch.save never does",
         ),
-        (lambda path: path.unlink(), "there is no file"),
+        (lambda path: path.unlink(), "No such file"),
         (lambda path: (path.unlink(), path.mkdir()), "is not a file"),
     ],
 )
@@ -326,6 +326,63 @@ def test_a_file_called_tf_is_padded_as_tensorflow_pads(tmp_path: Path) -> None:
     told = replace(case, arguments={**case.arguments, "padding": "symmetric"})
     chosen = build(replace(told, weights=str(tmp_path / "tf_mobilenetv3.pth")), "cpu")
     assert (chosen.stem.norm.eps, chosen.stem.conv.padding) == (1e-5, (1, 1))
+
+
+@pytest.fixture
+def of_timm(tmp_path: Path) -> dict[str, Tensor]:
+    """What nothing tells from a tf_ checkpoint."""
+    return build_reference(
+        Reference("mobilenet_v3_small", "timm", "mobilenetv3_small_100")
+    ).state_dict()
+
+
+def test_what_nothing_tells_is_warned_of_before_it_is_measured(
+    cli: Cli, of_timm: dict[str, Tensor]
+) -> None:
+    torch.save(of_timm, "renamed.pth")
+    arguments = ("model=mobilenet_v3_small", "weights=renamed.pth", "profiler=complexity")
+    done = cli(*arguments, "output=json")
+    (line,) = done.err.splitlines()
+    warning = line.removeprefix("benchbench: warning: ")
+    assert warning.startswith("weights=renamed.pth: nothing in the file tells padding")
+    assert "+model.padding=same" in warning
+    assert done.document["quality"]["reasons"][0] == warning
+    for padding, eps in (("same", 1e-3), ("symmetric", 1e-5)):
+        told = cli(*arguments, f"+model.padding={padding}", "output=json")
+        assert told.err == ""
+        weights = told.document["environment"]["weights"]
+        assert (weights["padding"], weights["norm_eps"], weights["warnings"]) == (padding, eps, [])
+
+
+@pytest.mark.parametrize(
+    ("beside", "tensorflow"),
+    [
+        ({"arch": "tf_mobilenetv3_small_100"}, True),
+        ({"arch": "mobilenetv3_small_100"}, False),
+        ({"args": argparse.Namespace(model="timm/tf_mobilenetv3_small_100.in1k")}, True),
+        ({"pretrained_cfg": {"architecture": "tf_mobilenetv3_small_100"}}, True),
+        ({"arch": "my_best"}, None),
+    ],
+)
+def test_what_the_file_says_of_its_network_counts(
+    of_timm: dict[str, Tensor], beside: dict[str, Any], tensorflow: bool | None
+) -> None:
+    torch.save({"state_dict": of_timm} | beside, "weights.pth")
+    weights = check_weights(replace(variant("mobilenet_v3_small"), weights="weights.pth"))
+    assert weights is not None
+    assert weights["padding"] == ("same" if tensorflow else "symmetric")
+    assert bool(weights["warnings"]) == (tensorflow is None)
+
+
+def test_what_lies_beside_a_file_or_in_its_header_counts(of_timm: dict[str, Tensor]) -> None:
+    contiguous = {name: tensor.contiguous() for name, tensor in of_timm.items()}
+    save_file(contiguous, "said.safetensors", {"architecture": "tf_mobilenetv3_small_100"})
+    save_file(contiguous, "model.safetensors")
+    Path("config.json").write_text('{"architecture": "tf_mobilenetv3_small_100"}')
+    for name in ("said.safetensors", "model.safetensors"):
+        weights = check_weights(replace(variant("mobilenet_v3_small"), weights=name))
+        assert weights is not None
+        assert (weights["padding"], weights["warnings"]) == ("same", [])
 
 
 def test_the_record_says_whose_weights_they_are(cli: Cli) -> None:

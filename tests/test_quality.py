@@ -370,12 +370,13 @@ def test_counts_need_no_grade(case: Callable[..., Case]) -> None:
 def test_remarks_stay_whatever_the_grade(case: Callable[..., Case]) -> None:
     """What profilers, weights and Ctrl-C have to say follows what was found."""
     item = Measurement("peak_memory", ((1000,),) * 3, details={"remarks": ["odd"]})
-    weights = {"format": "timm", "padding": "symmetric"}
+    weights = {"format": "timm", "warnings": ["padding is assumed"], "remarks": ["averaged"]}
     measured = Measured(case(), {"weights": weights}, [item], interrupted=True)
     assert quality(measured)[1] == (
+        "padding is assumed",
         "3 processes agree on peak_memory within 0.0 %, no disturbance seen",
         "peak memory includes reading the checkpoint",
-        "read as one of timm's own: for a tf_ checkpoint +model.padding=same is needed",
+        "averaged",
         "odd",
         "interrupted: this is what was measured until then",
     )

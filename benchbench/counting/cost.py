@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch import nn
 
 from benchbench.counting.blocks import blocks
-from benchbench.counting.dependencies import operator_rows
+from benchbench.counting.dependencies import operator_rows, unread
 from benchbench.counting.formulas import Convolution
 from benchbench.counting.ledgers import executed_bytes, fused_bytes, paper_bytes
 from benchbench.counting.padding import padded_multiply_adds
@@ -19,6 +19,8 @@ from benchbench.counting.split import convolution_rows, with_element_size
 from benchbench.counting.walk import Executed, Walk
 from benchbench.measurements import Layer, Measurement, exact
 from benchbench.metrics import METRICS
+
+NAMED = 3  # operators in a remark; how many there are is said as well
 
 
 class Cost(NamedTuple):
@@ -80,10 +82,26 @@ def cost(network: nn.Module, walked: Walk, block: int = 1) -> Cost:
                 "memory_access_fused",
                 totals["memory_access_fused"],
                 kernels=[_kernel(c, c.fused) for c in charged if c.op.multiply_adds or c.fused],
+                **_remarks_on_outputs(walked),
             ),
         ),
         layers=layers,
     )
+
+
+def _remarks_on_outputs(walked: Walk) -> dict[str, list[str]]:
+    """What the fused ledger leaves out, since it counts as written only what somebody reads."""
+    found = unread(walked)
+    if not found:
+        return {}
+    named = [f"{op.operator} in {op.layer or 'the network itself'}" for op in found[:NAMED]]
+    more = ", ..." if len(found) > NAMED else ""
+    return {
+        "remarks": [
+            "memory_access_fused leaves out the writing of results that no operator reads and no "
+            f"output is known to hold: {len(found)} ({', '.join(named)}{more})"
+        ]
+    }
 
 
 def with_elements_of(size: int, walked_size: int, found: Cost) -> Cost:

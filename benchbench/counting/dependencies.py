@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchbench.counting.ledgers import storage
-from benchbench.counting.walk import Walk
+from benchbench.counting.walk import Executed, Walk
 
 # One of these, or a convolution, is what the ShuffleNetV2 paper calls an operation of a block.
 POOLS = (*("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"),)
@@ -23,6 +23,20 @@ def predecessors(walk: Walk) -> list[list[int]]:
         found.append(sorted(writer for writer in read if writer is not None))
         writers[storage(op.result)] = index
     return found
+
+
+def unread(walk: Walk) -> list[Executed]:
+    """The operators whose result no other one reads and no output is known to hold.
+
+    The network computes it in vain, or returns it in an object that hides its tensors.
+    """
+    writers: dict[int, int] = {}
+    read: set[int | None] = set()
+    for index, op in enumerate(walk.executed):
+        read |= {writers.get(storage(operand)) for operand in op.operands}
+        writers[storage(op.result)] = index
+    read |= {writers.get(storage(output)) for output in walk.outputs}
+    return [op for index, op in enumerate(walk.executed) if index not in read]
 
 
 def operator_rows(walk: Walk, fused: list[int]) -> list[list[object]]:

@@ -18,6 +18,7 @@ from torch.nn.modules.module import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from architectures.outputs import tensors_in
 from benchbench.counting.formulas import Convolution, Formula, Role, formula
 from benchbench.errors import UserError
 
@@ -56,7 +57,7 @@ def walk(network: nn.Module, *inputs: Tensor) -> Walk:
     # `inference_mode` would hide conv2d and batch_norm undecomposed.
     with layer_names(network, recorder.enter), torch.no_grad(), recorder:
         outputs = network(*inputs)
-    return Walk(tuple(recorder.executed), tuple(_tensors([outputs])), recorder.dispatched)
+    return Walk(tuple(recorder.executed), tuple(tensors_in(outputs)), recorder.dispatched)
 
 
 class _Recorder(TorchDispatchMode):
@@ -116,23 +117,12 @@ class _Recorder(TorchDispatchMode):
                 operator=name,
                 layer=self.layer,
                 role=found.role,
-                operands=tuple(_tensors(args)),
+                operands=tuple(tensors_in(args)),
                 result=result,
                 multiply_adds=found.multiply_adds(args, result) if found.multiply_adds else 0,
                 convolution=Convolution(*args) if name == "convolution" else None,
             )
         )
-
-
-def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
-    """The tensors in `values`, lists, tuples and dicts of them included, in order."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _tensors(value)
-        elif isinstance(value, dict):
-            yield from _tensors(value.values())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from architectures.preprocessing import PREPROCESSING, UnreadableImage, crop, decode
+from architectures.preprocessing import PREPROCESSING, UnreadableImage, crop, photograph
 from benchbench.cases import Case, expanded
 from benchbench.datasets.folder import IMAGE_ENDINGS
 from benchbench.errors import UserError
@@ -78,7 +78,7 @@ def in_batches(crops: Iterator[Tensor], size: int) -> Iterator[Tensor]:
 
 def _decoded(key: str, file: Path) -> Image.Image:
     try:
-        return decode(file)
+        return photograph(file).image
     except UnreadableImage as error:
         raise UserError(f"{key}={error}") from error
 

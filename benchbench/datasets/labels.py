@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from architectures.files import shown, why_no_file
 from benchbench.datasets.classes import allowed_labels, class_index
 from benchbench.errors import UserError
 
 KAGGLE_HEADER = "ImageId,PredictionString"
 FORMS = "a line is 'FILE LABEL', 'ID,LABEL ...' (Kaggle) or one LABEL for each file in order"
+LARGEST = 2**26  # bytes; those of ImageNet's training images have 40 MB
 DEVKIT = (
     "; the devkit's ILSVRC2012_validation_ground_truth.txt numbers classes from 1 in another "
     "order and cannot be used"
@@ -50,10 +52,15 @@ def read_labels(path: Path, classes: int) -> Mapping[str, int] | Sequence[int]:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """The lines that are not blank, with their numbers."""
-    if path.exists() and not path.is_file():
-        raise UserError(f"labels={path} is not a file")  # a pipe would be waited for
+    wrong = why_no_file(path)
+    if wrong is not None:
+        raise UserError(f"labels={shown(path)} {wrong}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UserError(f"labels={path} has more than {LARGEST:,} bytes; {FORMS}")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"labels={path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -36,7 +36,8 @@ def prepare(image: LabelledImage, case: Case) -> Prepared | Corrupt:
     """Decode an image and prepare it as the network of a case wants it."""
     try:
         how = PREPROCESSING[case.preprocessing]
-        return Prepared(preprocess(image.path, case.resolution, how), image.label)
+        pixels = preprocess(image.path, case.resolution, how, as_published=True)
+        return Prepared(pixels, image.label)
     except UnreadableImage as error:
         return Corrupt(image.path, error.reason)
 

@@ -103,9 +103,10 @@ def _weights(record: Record) -> list[str]:
     found = record.environment.get("weights")
     if not found:
         return []
+    entry = f", entry {found['entry']!r}" if found.get("entry") else ""
     return [
-        f"weights {found['file']}, as {found['format']} names them: {found['padding']} padding, "
-        f"batch-norm epsilon {found['norm_eps']}"
+        f"weights {found['file']}{entry}, as {found['format']} names them: {found['padding']} "
+        f"padding, batch-norm epsilon {found['norm_eps']}"
     ]
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
 from torch import Tensor, nn
 
+from architectures.outputs import tensors_in
 from benchbench.cases import Case
 
 # What network and input are cast to: int8 is quantised from fp32, TF32 is how fp32 is multiplied.
@@ -42,13 +41,7 @@ def feed(images: Tensor, case: Case) -> Tensor:
 
 def tensors_of(outputs: object) -> list[Tensor]:
     """Every tensor in what a network returns, in order: fp32, on the CPU."""
-    if isinstance(outputs, Tensor):
-        return [outputs.detach().cpu().float()]
-    if isinstance(outputs, Mapping):
-        outputs = list(outputs.values())
-    if isinstance(outputs, Sequence) and not isinstance(outputs, str):
-        return [tensor for item in outputs for tensor in tensors_of(item)]
-    return []
+    return [tensor.detach().cpu().float() for tensor in tensors_in(outputs)]
 
 
 def set_flags(case: Case) -> None:
