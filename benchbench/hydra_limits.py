@@ -107,7 +107,7 @@ def _check_key(override: Override, text: str) -> None:
 
 @contextmanager
 def limits(config_dir: str | None) -> Iterator[None]:
-    """Let Hydra compose once, and from a user's folder only files that leave its own settings alone.
+    """Let Hydra compose once, and from a folder only files that leave its own settings alone.
 
     A file there could set the section `hydra` too, and Hydra acts on it once it is composed.
     """

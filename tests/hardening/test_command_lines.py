@@ -1,4 +1,4 @@
-"""Hundreds of wrong command lines: one line that names the value, exit code 2, nothing run or left."""
+"""Hundreds of wrong command lines: a line that names the value, code 2, nothing run or left."""
 
 from __future__ import annotations
 
@@ -124,6 +124,7 @@ FLAGS = (
     *("-m --cfg job", "--shell-completion", "--cfg job -p nosuch"),
 )
 CALL = "{_target_: os.mkdir, path: written}"
+GLOBAL = "# @package _global_\nhydra:\n"
 HYDRA = (
     *(f"+hydra.callbacks.x='{CALL}'", f"++hydra.callbacks.x='{CALL}'", f"hydra.callbacks='{CALL}'"),
     *(f"+hydra.callbacks='{{x: {CALL}}}'", f"++hydra='{{callbacks: {{x: {CALL}}}}}'"),
@@ -240,13 +241,13 @@ def test_a_pickled_job_is_never_read(
 
 
 CONFIGURATIONS = {
-    "callback": "# @package _global_\nhydra:\n  callbacks:\n    x:\n      _target_: os.mkdir\n      path: written\n",
+    "callback": f"{GLOBAL}  callbacks:\n    x: {CALL}\n",
     "callback package": "# @package hydra.callbacks.x\n_target_: os.mkdir\npath: written\n",
     "logging": "# @package hydra.job_logging.formatters.simple\n(): os.mkdir\npath: written\n",
-    "handler": "# @package hydra.hydra_logging\nhandlers:\n  x:\n    (): os.mkdir\n    path: written\n",
+    "handler": "# @package hydra.hydra_logging\nhandlers:\n  x: {(): os.mkdir, path: written}\n",
     "launcher": "# @package hydra.launcher\n_target_: os.mkdir\n",
-    "environment": "# @package _global_\nhydra:\n  job:\n    env_set:\n      PYTHONPATH: written\n",
-    "folder": "# @package _global_\nhydra:\n  run:\n    dir: written\n",
+    "environment": f"{GLOBAL}  job:\n    env_set:\n      PYTHONPATH: written\n",
+    "folder": f"{GLOBAL}  run:\n    dir: written\n",
     "aliases": "\n".join(
         ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
         + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
