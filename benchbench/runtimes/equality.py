@@ -72,10 +72,14 @@ def check_copy(prepared: Prepared, case: Case) -> None:
     Raises:
         UserError: the difference is over the tolerance of the case's precision.
     """
-    running = _copied(prepared)
+    gc.freeze()  # the exporters' hundred thousands of objects would take a second to look through
+    try:
+        running = _copied(prepared)
+        gc.collect()
+    finally:
+        gc.unfreeze()
     if running.written is None:
         return
-    gc.collect()
     overwrite_freed(prepared.tensors())
     running.call()
     running.synchronise()
