@@ -16,7 +16,7 @@ from benchbench.cases import Case
 from benchbench.profilers.torch_trace import trace
 from benchbench.runtimes.running import Running
 
-# What torch 2.11 warned of on an H200.
+# A warning of torch.profiler, as version 2.13 words it.
 CYCLES = (
     "Warning: Profiler clears events at the end of each cycle. Only events from the current cycle "
     "will be reported. To keep events across cycles, set acc_events=True."
