@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -99,18 +100,26 @@ class CaptureFailed(Exception):
 
 
 def open_cuda(case: Case) -> Cuda:
-    """The device of a case, with a buffer twice its L2 to flush that with."""
+    """The device of a case, with a buffer twice its L2 to flush that with.
+
+    The buffer is there from the first flush on: where nothing is flushed, it would be counted in
+    the peak of memory.
+    """
     import torch
 
     properties = torch.cuda.get_device_properties(case.device_index)
     size = flush_bytes(properties)
-    buffer = torch.empty(size, dtype=torch.uint8, device=case.device_name)
+
+    @cache
+    def buffer() -> torch.Tensor:
+        return torch.empty(size, dtype=torch.uint8, device=case.device_name)
+
     # So many cycles take a second at the highest clock, and longer at any other.
     hertz = getattr(properties, "clock_rate", 0) * 1e3 or FASTEST_CLOCK_HERTZ
     return Cuda(
         uuid=str(properties.uuid),
         flush_bytes=size,
-        flush=buffer.zero_,
+        flush=lambda: buffer().zero_(),
         spin=lambda seconds: torch.cuda._sleep(math.ceil(seconds * hertz)),
         event=lambda: torch.cuda.Event(enable_timing=True),
         synchronise=lambda: torch.cuda.synchronize(case.device_index),

@@ -217,6 +217,8 @@ def test_a_device_is_opened_with_its_buffer_and_its_clock(
     cycles: list[int] = []
     monkeypatch.setattr(torch.cuda, "_sleep", cycles.append)
     cuda = open_cuda(case(device="cuda"))
+    assert sizes == []  # a graph is captured without it, and so is its peak of memory
+    cuda.flush()
     cuda.flush()
     cuda.spin(1e-3)
     assert (cuda.uuid, cuda.flush_bytes, sizes) == ("1-2", 2000, [2000])
