@@ -9,57 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
-from benchbench.measure import Measured
-from benchbench.measurements import Measurement
-
-
-class Finding(NamedTuple):
-    """What a check saw: the best grade that leaves, None for advice alone, and the reason."""
-
-    grade: str | None
-    reason: str
-
-
-class Subject(NamedTuple):
-    """What a check looks at: one measurement, and where it was taken."""
-
-    measurement: Measurement
-    measured: Measured
-
-    @property
-    def processes(self) -> Sequence[Mapping[str, Any]]:
-        """What each process told of itself."""
-        told: Sequence[Mapping[str, Any]] = self.measurement.details.get("processes", ())
-        return told
-
-    @property
-    def medians(self) -> list[float]:
-        """One for each process that came to a sample."""
-        return [median(process) for process in self.measurement.samples if process]
-
-    @property
-    def spread(self) -> float:
-        """How far apart the processes' medians lie, as a share of the middle one."""
-        middle = median(self.medians)
-        return (max(self.medians) - min(self.medians)) / middle if middle else 0.0
-
-    def told(self, group: str, name: str) -> list[Any]:
-        """A value of each process that has it."""
-        values = ((process.get(group) or {}).get(name) for process in self.processes)
-        return [value for value in values if value is not None]
-
-
-class Limit(NamedTuple):
-    over: float
-    grade: str
-
+from benchbench.findings import INTERVAL, Finding, Limit, Subject, percent, worst_over
+from benchbench.gpu_checks import gpu_clock, gpu_neighbours, two_ways_to_energy
+from benchbench.metrics import METRICS
 
 # Each with its worst grade first.
-#
-# The grade's promise itself: A's is 1 %, B's is 5 %. Past 20 % not even the order is known.
-INTERVAL = (Limit(0.20, "D"), Limit(0.05, "C"), Limit(0.01, "B"))
 # Two processes have one degree of freedom: Student's factor is 12.7, so that their agreement is
 # luck. With 3 it is 4.3 and with 5 it is 2.8: simulated at a spread of 0.4 % between processes,
 # 3 find an effect of 3 % half of the time, 5 always.
@@ -83,18 +39,11 @@ NEVER_STEADY = (Limit(0.49, "C"), Limit(0.0, "B"))
 HARMLESS = (
     *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
 )
-# An allocator and a high-water mark give much the same each time, so fewer processes will do.
-FEWEST_PEAKS = ((2, "C"), (3, "B"))
-
-
-def worst_over(value: float, limits: Sequence[Limit]) -> str | None:
-    """The grade of the highest limit that a value is over; None where it is over none."""
-    return next((limit.grade for limit in limits if value > limit.over), None)
-
-
-def percent(share: float) -> str:
-    """A share as text: `percent(0.034)` is "3.4 %"."""
-    return f"{100 * share:.1f} %"
+# An allocator, a high-water mark and a meter of energy give much the same each time, so fewer
+# processes will do. What is only ever taken in one process is a rough order.
+FEWEST_OF_OTHERS = ((2, "C"), (3, "B"))
+# Of a call under a profiler.
+OVERHEAD = (Limit(0.20, "C"), Limit(0.05, "B"))
 
 
 def _processes(subject: Subject) -> Iterator[Finding]:
@@ -175,8 +124,17 @@ def _drift(medians: Sequence[float]) -> float:
 
 def _unwatched(subject: Subject) -> Iterator[Finding]:
     """Where nobody looked, nothing was seen."""
-    if not any(process.get("sentinels") for process in subject.processes):
+    if not any(map(_watched, subject.processes)):
         yield Finding("B", "nothing tells whether other work disturbed it; measure again")
+
+
+def _watched(process: Mapping[str, Any]) -> bool:
+    """By sentinels on the host, or by a driver that knew which processes are on the GPU.
+
+    A driver that could not tell them apart left a sentence, and no list.
+    """
+    foreign = (process.get("sensors") or {}).get("foreign_processes")
+    return bool(process.get("sentinels")) or isinstance(foreign, list)
 
 
 def _steal(subject: Subject) -> Iterator[Finding]:
@@ -267,26 +225,6 @@ def _activations(subject: Subject) -> Iterator[Finding]:
             yield Finding(grade, f"{these[0]}{more}; choose other weights, input or precision")
 
 
-def _sensors(subject: Subject) -> Iterator[Finding]:
-    """Of a GPU. What a sensor does not tell is a sentence, and no list."""
-    marked = sum(map(bool, subject.told("sensors", "blocks_marked")))
-    if marked:
-        causes = sorted({*chain.from_iterable(_lists(subject, "throttle_reasons"))})
-        why = f" ({', '.join(map(str, causes))})" if causes else ""
-        yield Finding(
-            "C",
-            f"the GPU's clock stayed below 0.9 of the calibrated one in {marked} of "
-            f"{len(subject.processes)} processes{why}; let it cool, and look at its power limit",
-        )
-    foreign = max(map(len, _lists(subject, "foreign_processes")), default=0)
-    if foreign:
-        yield Finding("C", f"other processes on the GPU: {foreign}; measure when they are done")
-
-
-def _lists(subject: Subject, name: str) -> list[list[Any]]:
-    return [found for found in subject.told("sensors", name) if isinstance(found, list)]
-
-
 def _settings(subject: Subject) -> Iterator[Finding]:
     """What is the user's to choose, and others may have chosen otherwise: advice alone."""
     environment = subject.measured.environment
@@ -298,15 +236,16 @@ def _settings(subject: Subject) -> Iterator[Finding]:
         yield Finding(None, f"set in this environment: {names}; unset what you did not mean to set")
 
 
-def _processes_of_peaks(subject: Subject) -> Iterator[Finding]:
-    count = len(subject.medians)
-    grade = next((grade for fewest, grade in FEWEST_PEAKS if count < fewest), None)
+def _few_processes(subject: Subject) -> Iterator[Finding]:
+    count, metric = len(subject.medians), subject.measurement.metric
+    grade = next((grade for fewest, grade in FEWEST_OF_OTHERS if count < fewest), None)
     if grade:
+        what = "peak memory" if METRICS[metric].checked_as == "peak" else metric
         word = "one process" if count == 1 else f"{count} processes"
-        yield Finding(grade, f"peak memory comes from {word}; measure again to compare")
+        yield Finding(grade, f"{what} comes from {word}; measure again to compare")
 
 
-def _spread_of_peaks(subject: Subject) -> Iterator[Finding]:
+def _spread(subject: Subject) -> Iterator[Finding]:
     spread = subject.spread
     if grade := worst_over(spread, INTERVAL):
         metric = subject.measurement.metric
@@ -315,11 +254,33 @@ def _spread_of_peaks(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def _profiler_overhead(subject: Subject) -> Iterator[Finding]:
+    """A profiler takes about the same for each operator, however short that is."""
+    over = subject.measurement.details.get("overhead", 1.0) - 1
+    if grade := worst_over(over, OVERHEAD):
+        yield Finding(
+            grade,
+            f"a call took {percent(over)} longer under the profiler than without it, and short "
+            "operators look longer than they are; compare the long ones",
+        )
+
+
 Check = Callable[[Subject], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     *(_processes, _interval, _activations, _probe, _warm_up, _unwatched),
-    *(_cpu_share, _switches, _neighbours, _steal, _throttled, _clock, _sensors, _settings),
+    *(_cpu_share, _switches, _neighbours, _steal, _throttled, _clock),
+    *(gpu_clock, gpu_neighbours, _settings),
 )
 # What they see moves times, but not ratios of times that were taken in turn.
 OF_TIMES_ALONE: tuple[Check, ...] = (_interval, _probe, _warm_up)
-CHECKS_OF_PEAKS: tuple[Check, ...] = (_processes_of_peaks, _spread_of_peaks)
+# By what METRICS says a metric is checked as. Of those that a record has, the first are graded.
+CHECKS_OF: Mapping[str, tuple[Check, ...]] = {
+    "time": CHECKS,
+    "peak": (_few_processes, _spread),
+    "figure": (
+        *(_few_processes, _spread, _unwatched, gpu_clock, gpu_neighbours),
+        *(_profiler_overhead, two_ways_to_energy),
+    ),
+}
+# What they see of a figure beside those that are graded is worth a word.
+OF_DISTURBANCES: tuple[Check, ...] = (gpu_clock, gpu_neighbours)

@@ -17,6 +17,9 @@ class Metric(NamedTuple):
     # Or "mean" or "maximum"; or "proportion": samples are 0 or 1, shown as percent.
     estimator: str = "median"
     of: str = "image"  # what a sample is of, where it is no median
+    # Which checks grade it, if it is not exact: those of a "time", a "peak" or any other "figure".
+    # None: it is derived from others, taken once beside them, or has an uncertainty of its own.
+    checked_as: str | None = "figure"
 
 
 METRICS: dict[str, Metric] = {
@@ -32,22 +35,22 @@ METRICS: dict[str, Metric] = {
     "graph_nodes": Metric("nodes of the runtime's graph", "", portable=False),
     "executed_kernels": Metric("kernels of convolutions", "", portable=False),
     "memory_access_graph": Metric("memory access, runtime's graph", "B", portable=False),
-    "peak_memory": Metric("peak memory", "B", exact=False),
-    "peak_memory_kernel": Metric("peak memory, kernel's mark", "B", exact=False),
-    "peak_memory_reserved": Metric("peak memory, reserved", "B", exact=False),
-    "latency": Metric("latency", "s", exact=False),
-    "predicted_latency": Metric("latency predicted by probes", "s", exact=False),
+    "peak_memory": Metric("peak memory", "B", exact=False, checked_as="peak"),
+    "peak_memory_kernel": Metric("peak memory, kernel's mark", "B", exact=False, checked_as="peak"),
+    "peak_memory_reserved": Metric("peak memory, reserved", "B", exact=False, checked_as="peak"),
+    "latency": Metric("latency", "s", exact=False, checked_as="time"),
+    "predicted_latency": Metric("latency predicted by probes", "s", exact=False, checked_as=None),
     "forward_time": Metric("forward with loss", "s", exact=False),
     "backward_time": Metric("backward", "s", exact=False),
     "optimiser_step_time": Metric("optimiser step", "s", exact=False),
-    "preparation_time": Metric("time to export and compile", "s", exact=False),
-    "preparation_memory": Metric("memory to export and compile", "B", exact=False),
-    "runtime_difference": Metric("difference from eager fp32", "", exact=False),
+    "preparation_time": Metric("time to export and compile", "s", exact=False, checked_as=None),
+    "preparation_memory": Metric("memory to export and compile", "B", exact=False, checked_as=None),
+    "runtime_difference": Metric("difference from eager fp32", "", exact=False, checked_as=None),
     "build_time": Metric("time to build or load", "s", exact=False),
     "cold_start": Metric("first call", "s", exact=False),
-    "device_time": Metric("device time", "s", exact=False),
-    "graph_time": Metric("graph time", "s", exact=False),
-    "launch_bound": Metric("launch-bound: latency / graph time", "", exact=False),
+    "device_time": Metric("device time", "s", exact=False, checked_as="time"),
+    "graph_time": Metric("graph time", "s", exact=False, checked_as="time"),
+    "launch_bound": Metric("launch-bound: latency / graph time", "", exact=False, checked_as=None),
     "energy": Metric("energy, counter", "J", exact=False),
     "energy_integrated": Metric("energy, integrated power", "J", exact=False),
     "operator_time": Metric("time in operators, profiled", "s", exact=False),
@@ -58,8 +61,12 @@ METRICS: dict[str, Metric] = {
         "bandwidth roof, copy or read", "B/s", exact=False, lower_is_better=False
     ),
     "launch_cost": Metric("empty operator", "s", exact=False),
-    "top1": Metric("top-1", "", exact=False, lower_is_better=False, estimator="proportion"),
-    "top5": Metric("top-5", "", exact=False, lower_is_better=False, estimator="proportion"),
+    "top1": Metric(
+        "top-1", "", exact=False, lower_is_better=False, estimator="proportion", checked_as=None
+    ),
+    "top5": Metric(
+        "top-5", "", exact=False, lower_is_better=False, estimator="proportion", checked_as=None
+    ),
     "agreement": Metric(
         "top-1 agreement with fp32",
         "",
@@ -67,6 +74,7 @@ METRICS: dict[str, Metric] = {
         lower_is_better=False,
         estimator="proportion",
         of="crop",
+        checked_as=None,
     ),
     "agreement_confident": Metric(
         "top-1 agreement where fp32 is sure",
@@ -75,12 +83,23 @@ METRICS: dict[str, Metric] = {
         lower_is_better=False,
         estimator="proportion",
         of="crop",
+        checked_as=None,
     ),
     "error_maximum": Metric(
-        "largest error of a probability", "", exact=False, estimator="maximum", of="crop"
+        "largest error of a probability",
+        "",
+        exact=False,
+        estimator="maximum",
+        of="crop",
+        checked_as=None,
     ),
     "error_mean": Metric(
-        "mean error of the probabilities", "", exact=False, estimator="mean", of="crop"
+        "mean error of the probabilities",
+        "",
+        exact=False,
+        estimator="mean",
+        of="crop",
+        checked_as=None,
     ),
 }
 # Which of them grow with the batch, so that a table shows them per image too.

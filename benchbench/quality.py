@@ -10,41 +10,67 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchbench.checks import (
-    CHECKS,
-    CHECKS_OF_PEAKS,
-    OF_TIMES_ALONE,
-    Check,
-    Finding,
-    Subject,
-    percent,
-)
+from benchbench.checks import CHECKS_OF, OF_DISTURBANCES, OF_TIMES_ALONE, Check
+from benchbench.findings import Finding, Subject, percent
 from benchbench.measure import Measured
+from benchbench.metrics import METRICS
 
 GRADES = ("A", "B", "C", "D")
-TIMED = ("latency", "device_time", "graph_time")
-PEAKS = ("peak_memory", "peak_memory_kernel", "peak_memory_reserved")
 # ImageNet's mean and deviation, which torchvision and timm use for most of their networks.
 SHARED_PREPROCESSING = ("efficientnet", "torchvision")
 
 
 def quality(measured: Measured) -> tuple[str | None, tuple[str, ...]]:
-    """The grade of what was timed, and the reasons.
+    """The grade of what was measured, and the reasons.
 
-    None where nothing was timed: counts are exact, and an accuracy has its own uncertainty.
+    It is that of times, where there are any, else of peaks of memory, else of any other figure.
+    None where there is nothing to grade: counts are exact, and an accuracy has its own
+    uncertainty.
     """
-    timed = [item for item in measured.measurements if item.metric in TIMED and item.flat]
-    peaks = [item for item in measured.measurements if item.metric in PEAKS and item.flat]
-    checks = CHECKS if timed else CHECKS_OF_PEAKS
-    subjects = [Subject(item, measured) for item in timed or peaks]
-    found = [finding for one in subjects for check in checks for finding in _found(check, one)]
+    subjects = [
+        Subject(item, measured)
+        for item in measured.measurements
+        if item.flat and not METRICS[item.metric].exact
+    ]
+    kind = next((kind for kind in CHECKS_OF if any(_kind(one) == kind for one in subjects)), None)
+    graded = [one for one in subjects if kind and _kind(one) == kind]
+    checks = CHECKS_OF[kind] if kind else ()
+    found = [finding for one in graded for check in checks for finding in _found(check, one)]
     # Of letters the last one is the worst.
-    grade = max((finding.grade or "A" for finding in found), default="A") if subjects else None
-    undisturbed = [_undisturbed(one) for one in subjects] if grade == "A" else []
+    grade = max((finding.grade or "A" for finding in found), default="A") if graded else None
+    undisturbed = [_undisturbed(one) for one in graded] if grade == "A" else []
+    beside = [word for one in subjects if _kind(one) != kind for word in _disturbances(one)]
     warnings = measured.environment.get("weights", {}).get("warnings", ())
-    reasons = (*warnings, *undisturbed, *(finding.reason for finding in found), *_remarks(measured))
+    findings = (finding.reason for finding in found)
+    reasons = (*warnings, *undisturbed, *findings, *beside, *_remarks(measured))
     unique = tuple(dict.fromkeys(reasons))  # two metrics of one process were disturbed alike
-    return grade, unique or ("nothing but counts, which are exact",)
+    return grade, unique or tuple(_ungraded(measured))
+
+
+def _kind(subject: Subject) -> str | None:
+    return METRICS[subject.measurement.metric].checked_as
+
+
+def _disturbances(subject: Subject) -> Iterator[str]:
+    """What disturbed a figure that is not graded itself."""
+    for check in OF_DISTURBANCES:
+        yield from (f"{subject.measurement.metric}: {found.reason}" for found in check(subject))
+
+
+def _ungraded(measured: Measured) -> Iterator[str]:
+    """Why there is no grade. Only what METRICS calls exact is said to be."""
+    inexact = [item for item in measured.measurements if not METRICS[item.metric].exact]
+    if not inexact:
+        yield "nothing but counts, which are exact"
+    taken = [item for item in inexact if item.flat]
+    if taken:
+        count = max(len(item.medians) for item in taken)
+        word = "one process" if count == 1 else f"{count} processes"
+        names = ", ".join(item.metric for item in taken)
+        yield f"measured in {word}, and neither exact nor graded: {names}"
+    for item in inexact:
+        if not item.flat:
+            yield f"{item.metric} was not measured: {item.reason}"
 
 
 def _found(check: Check, subject: Subject) -> Iterator[Finding]:

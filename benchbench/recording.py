@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Roofs are of a machine, and of how it computes.
 ROOF_CONDITIONS = ("device", "device_index", "precision", "threads")
 NEWEST = 20  # records to look for them in
+READ_RECORDS = ("rank", "guidelines", "audit", "ablation", "explain", "scaling")  # with records=
 
 
 def recorded(
@@ -42,12 +43,14 @@ def recorded(
     session = identities[0].id if len(cases) > 1 else None
     origin = Origin(settings.task.name, plain(settings), job.command, settings.tag, session)
     known: dict[str, Record] = {}
+    kept: dict[str, Record] = {}  # those of them that the store has
 
     def keep(found: Sequence[Measured]) -> None:
         for measured, identity in zip(found, identities, strict=True):
             if measured.measurements:
                 known[identity.id] = record(measured, origin, identity)
                 store.put(known[identity.id])
+                kept[identity.id] = known[identity.id]
 
     store = Store(settings.store.url)
     try:
@@ -59,14 +62,28 @@ def recorded(
             raise KeyboardInterrupt
         keep(found)
     except UserError as error:
-        if known:
-            error.args = (f"{error}; kept until then: {', '.join(known)}",)
+        if kept:
+            error.args = (f"{error}; kept until then: {_found_by(list(kept), settings)}",)
         raise
     finally:
         store.close()
     if not known:
         raise UserError("nothing was measured: choose a profiler, or let it finish one")
     return list(known.values()), interrupted
+
+
+def _found_by(kept: Sequence[str], settings: Settings) -> str:
+    """What finds records: the id of a lone one; of several their number, and the id of one of them.
+
+    Any of them stands for all that were measured together, and the first of a run need not have
+    been kept. A tag does not serve: it names the newest run, which a second one may be.
+    """
+    if len(kept) == 1:
+        return kept[0]
+    task = settings.task.name
+    if task in READ_RECORDS:
+        return f"{len(kept)} records; task={task} records={kept[0]} finds them"
+    return f"{len(kept)} records; {kept[0]} is the first of them"
 
 
 def _known_roofs(store: Store, measured: Measured) -> list[Measurement]:

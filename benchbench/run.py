@@ -14,6 +14,7 @@ from typing import Any
 from benchbench.config import Settings, default_profiler, options, unknown_option
 from benchbench.errors import NoEvidence, UserError, printable
 from benchbench.jobs import NO_EVIDENCE, Job, Result
+from benchbench.recording import READ_RECORDS
 from benchbench.tasks import TASKS
 
 # What would otherwise be typed in vain.
@@ -25,7 +26,7 @@ ONLY_READ_BY = {
     "largest_multiply_adds": ("explain",),
     "runtimes": ("rank", "guidelines", "ablation", "explain"),
     "precisions": ("rank", "guidelines", "explain"),
-    "records": ("rank", "guidelines", "audit", "ablation", "explain", "scaling"),
+    "records": READ_RECORDS,
     "guideline": ("guidelines",),
     "ladders": ("guidelines",),
     "ablation": ("ablation",),

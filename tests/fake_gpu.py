@@ -50,6 +50,9 @@ class FakePrepared(NamedTuple):
     def running(self) -> Running:
         return self.made
 
+    def tensors(self) -> list[Any]:
+        return []
+
 
 @dataclass
 class FakeEvent:

@@ -34,7 +34,7 @@ STAGES = (
             "benchbench.compensation",
         ),
     ),
-    ("benchbench.checks", "benchbench.quality"),
+    ("benchbench.findings", "benchbench.gpu_checks", "benchbench.checks", "benchbench.quality"),
     ("benchbench.records",),
     ("benchbench.rounds",),
     ("benchbench.store", "benchbench.entries"),

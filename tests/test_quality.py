@@ -34,7 +34,7 @@ UNDISTURBED: dict[str, Any] = {
     },
     "activations": {"problems": []},
     "sensors": {
-        "rejected_blocks": 1,
+        "blocks_rejected": 0,
         "blocks_marked": 0,
         "foreign_processes": [],
         "throttle_reasons": [],

@@ -70,13 +70,14 @@ def device_time(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Meas
         return
     cuda = open_cuda(case)
     sensors = open_sensors(cuda.uuid)
-    call = prepare(case).running().call
+    prepared = prepare(case)
+    call = prepared.running().call
     yield _measured("device_time", call, cuda, sensors, budget, lambda done: beat(done / 2))
     if not beat(0.5):
         yield absent("graph_time", INTERRUPTED)
         return
     try:
-        graph = replay(call, cuda)
+        graph = replay(call, cuda, prepared.tensors)
     except CaptureFailed as failed:
         yield absent("graph_time", str(failed))
         return

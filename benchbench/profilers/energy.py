@@ -110,7 +110,7 @@ def _energy(metric: str, idle: list[PowerSample], load: Load, seen: dict[str, An
         "calls": load.calls,
         "samples": len(load.samples),
     }
-    return Measurement(metric, samples=((joules,),), details=details | seen)
+    return Measurement(metric, samples=((joules,),), details={"processes": [details | seen]})
 
 
 def _seen_idle(reading: Reading) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -14,6 +13,7 @@ from benchbench.config import BudgetSettings
 from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
 from benchbench.profilers.resident import high_water_mark, reset_high_water_mark, resident_bytes
+from benchbench.profilers.silence import stderr_to
 from benchbench.runtimes.running import prepare
 from benchbench.support import OF_TORCH
 
@@ -40,7 +40,7 @@ def _process_peak(case: Case, beat: Beat) -> Iterator[Measurement]:
     before = resident_bytes()
     mark_reset = reset_high_water_mark()
     # The sampler is a process that keeps this stderr: killed with us, it would print a traceback.
-    with Path(os.devnull).open("w") as nowhere, _stderr_to(nowhere.fileno()) as restore:
+    with Path(os.devnull).open("w") as nowhere, stderr_to(nowhere.fileno()) as restore:
         mebibytes, called = memory_usage(
             (_build_and_call, (case, beat, restore)),
             interval=SAMPLING_SECONDS,
@@ -92,19 +92,3 @@ def _build_and_call(case: Case, beat: Beat, begin: Callable[[], None] = lambda: 
         spent = perf_counter() - started
         go_on = beat(min(spent / SECONDS, 1.0))
     return spent
-
-
-@contextmanager
-def _stderr_to(descriptor: int) -> Iterator[Callable[[], None]]:
-    """Send this process's stderr elsewhere until the function that this gives is called."""
-    before = os.dup(2)
-    os.dup2(descriptor, 2)
-
-    def restore() -> None:
-        os.dup2(before, 2)
-
-    try:
-        yield restore
-    finally:
-        restore()
-        os.close(before)

@@ -19,7 +19,7 @@ from benchbench.measurements import Measurement, absent
 from benchbench.profilers.beat import Beat
 from benchbench.profilers.resident import high_water_mark, reset_high_water_mark, resident_bytes
 from benchbench.runtimes.ahead import make
-from benchbench.runtimes.equality import check_equality
+from benchbench.runtimes.equality import check_copy, check_equality
 from benchbench.runtimes.running import runtime_of
 
 
@@ -82,4 +82,5 @@ def preparation(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Meas
     beat(0.9)
     prepared = runtime_of(case).prepare(case)
     difference = check_equality(prepared, case)
+    check_copy(prepared, case)
     yield Measurement("runtime_difference", samples=((difference,),))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +26,7 @@ from torch.autograd.profiler import record_function
 from benchbench.cases import Case
 from benchbench.counting.walk import layer_names
 from benchbench.profilers.beat import Beat
+from benchbench.profilers.silence import silence
 from benchbench.runtimes.running import Running
 
 if TYPE_CHECKING:
@@ -60,15 +61,8 @@ def trace(
     beat: Beat,
 ) -> list[FunctionEvent]:
     """The profiled calls but the first, in which the profiler gets going."""
-    from torch.profiler import ProfilerActivity, profile
-
-    # Below this level the library says on stderr that it starts and stops.
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     fewest, most = calls_wanted
-    activities = [ProfilerActivity.CPU]
-    if case.device == "cuda":
-        activities.append(ProfilerActivity.CUDA)
-    with profile(activities=activities) as profiler, _layer_ranges(network) as leave:
+    with _profiler(case) as read, _layer_ranges(network) as leave:
         started = perf_counter()
         done = 0.0
         calls = 0
@@ -80,8 +74,34 @@ def trace(
             calls += 1
             spent = (perf_counter() - started) / max(seconds, 1e-9)
             done = min(spent, (calls - 1) / fewest)
-    events = profiler.events() or ()
-    return [event for event in events if event.name == CALL and event.cpu_parent is None][1:]
+    return [event for event in read() if event.name == CALL and event.cpu_parent is None][1:]
+
+
+@contextmanager
+def _profiler(case: Case) -> Iterator[Callable[[], Sequence[FunctionEvent]]]:
+    """torch's profiler around what is called meanwhile; gives what reads its events afterwards.
+
+    Versions differ in what they warn of when it starts, stops and is read: of events of an earlier
+    cycle, say, which it has not. None of it reaches stderr, but what is called inside may.
+    """
+    # Read when the library first starts; below this level it says that it starts and stops.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    with silence():
+        from torch.profiler import ProfilerActivity, profile
+
+        on_device = [ProfilerActivity.CUDA] if case.device == "cuda" else []
+        profiler = profile(activities=[ProfilerActivity.CPU, *on_device])
+        profiler.__enter__()
+
+    def read() -> Sequence[FunctionEvent]:
+        with silence():
+            return profiler.events() or ()
+
+    try:
+        yield read
+    finally:
+        with silence():
+            profiler.__exit__(None, None, None)
 
 
 @contextmanager

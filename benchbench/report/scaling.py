@@ -202,12 +202,12 @@ def _remarks(result: Scaling) -> Iterator[str]:
 
 def _closing(records: Sequence[Record]) -> list[RenderableType]:
     """Grades by their number: most records are of counts alone."""
-    timed = [record for record in records if record.get("latency")]
-    lines = []
-    if timed:
-        lines += quality_of(timed)
-    else:
-        lines += ["nothing but counts, which are exact"]
+    measured = [
+        record
+        for record in records
+        if not all(METRICS[item.metric].exact for item in record.measurements)
+    ]
+    lines = quality_of(measured) if measured else ["nothing but counts, which are exact"]
     lines += [f"session {name}" for name in dict.fromkeys(str(r.session) for r in records)]
     return [Text(printable(line)) for line in [*lines, f"repeat  {records[-1].command}"]]
 

@@ -59,6 +59,10 @@ class CompiledNetwork(NamedTuple):
         """Whether the network computes on numbers that a trained one would have."""
         return activity(self.network, self.images)
 
+    def tensors(self) -> list[Tensor]:
+        """Parameters, buffers and the input."""
+        return [*self.network.parameters(), *self.network.buffers(), self.images]
+
 
 def make(case: Case, network: nn.Module, folder: Path) -> Mapping[str, float]:
     """Compile it, with nothing compiled before; the code stays in the folder."""

@@ -7,8 +7,10 @@ durations can stand behind it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -51,7 +53,8 @@ class Cuda(NamedTuple):
     spin: Callable[[float], None]  # queue a wait of at least so many seconds
     event: Callable[[], Event]
     synchronise: Callable[[], None]
-    capture: Callable[[Callable[[], object]], Callable[[], None]]  # a call to its replay
+    # A call to what launches its graph, which holds no memory of the call's: `replay` does.
+    capture: Callable[[Callable[[], object]], Callable[[], None]]
     clock: Callable[[], float] = perf_counter  # the host's, seconds
 
 
@@ -74,23 +77,49 @@ class Batch(NamedTuple):
     lead_seconds: float
 
 
+@dataclass(frozen=True)
+class Replay:
+    """A call that became a CUDA graph, together with all that the graph reads and writes.
+
+    Kernels in a graph know memory by its address alone, and a graph keeps none of it alive. What
+    was captured is held here for that reason, so that it lives as long as its replay.
+    """
+
+    launch: Callable[[], None]
+    call: Callable[[], object]  # holds the network and its input
+    read: Sequence[torch.Tensor]  # what the network registered when it was captured
+    result: object  # what the captured call returned: every launch writes there
+
+    def __call__(self) -> None:
+        """Queue the graph once."""
+        self.launch()
+
+
 class CaptureFailed(Exception):
     """A call that cannot become a CUDA graph."""
 
 
 def open_cuda(case: Case) -> Cuda:
-    """The device of a case, with a buffer twice its L2 to flush that with."""
+    """The device of a case, with a buffer twice its L2 to flush that with.
+
+    The buffer is there from the first flush on: where nothing is flushed, it would be counted in
+    the peak of memory.
+    """
     import torch
 
     properties = torch.cuda.get_device_properties(case.device_index)
     size = flush_bytes(properties)
-    buffer = torch.empty(size, dtype=torch.uint8, device=case.device_name)
+
+    @cache
+    def buffer() -> torch.Tensor:
+        return torch.empty(size, dtype=torch.uint8, device=case.device_name)
+
     # So many cycles take a second at the highest clock, and longer at any other.
     hertz = getattr(properties, "clock_rate", 0) * 1e3 or FASTEST_CLOCK_HERTZ
     return Cuda(
         uuid=str(properties.uuid),
         flush_bytes=size,
-        flush=buffer.zero_,
+        flush=lambda: buffer().zero_(),
         spin=lambda seconds: torch.cuda._sleep(math.ceil(seconds * hertz)),
         event=lambda: torch.cuda.Event(enable_timing=True),
         synchronise=lambda: torch.cuda.synchronize(case.device_index),
@@ -176,14 +205,26 @@ def _queue(call: Callable[[], object], cuda: Cuda, calls: int) -> Event:
     return event
 
 
-def replay(call: Callable[[], object], cuda: Cuda) -> Callable[[], None]:
+def replay(
+    call: Callable[[], object], cuda: Cuda, reads: Callable[[], Sequence[torch.Tensor]]
+) -> Replay:
     """The call as a CUDA graph: its kernels without their launches, on the same input.
+
+    `reads` names the tensors that the call reads. It is asked right before the call is captured,
+    because a network may put another tensor in the place of a buffer whenever it is called, and
+    the graph goes on reading the one that was there.
 
     Raises:
         CaptureFailed: something in the call cannot be captured. The stream is usable all the same.
     """
+    held: list[Any] = []
+
+    def captured() -> None:
+        held[:] = [reads(), call()]
+
     try:
-        return cuda.capture(call)
+        launch = cuda.capture(captured)
+        return Replay(launch, call, *held)
     except RuntimeError as error:
         with suppress(RuntimeError):  # what the capture left behind shall not reach the next call
             cuda.synchronise()
@@ -192,6 +233,8 @@ def replay(call: Callable[[], object], cuda: Cuda) -> Callable[[], None]:
 
 def capture(call: Callable[[], object]) -> Callable[[], None]:
     """torch's capture, on a side stream that was warmed up, as its documentation wants it.
+
+    Whoever launches the graph has to keep alive what the call reads and returns: see `Replay`.
 
     Raises:
         RuntimeError: what torch says. Its own context then leaves its side stream current.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchbench.cases import Case
 from benchbench.errors import UserError
-from benchbench.runtimes.cuda import CaptureFailed, open_cuda, replay
+from benchbench.runtimes.cuda import CaptureFailed, Replay, open_cuda, replay
 from benchbench.runtimes.eager import EagerNetwork, inference, synchroniser
 from benchbench.runtimes.eager import prepare as prepare_eager
 from benchbench.runtimes.formats import feed, tensors_of
@@ -30,7 +30,9 @@ class GraphedNetwork(NamedTuple):
 
     def running(self) -> Running:
         """A graph of the network on these very tensors."""
-        return Running(_captured(self.eager).replay, synchroniser(self.eager.case))
+        graph = _captured(self.eager)
+        written = partial(_written, graph, self.eager.case)
+        return Running(graph, synchroniser(self.eager.case), written=written)
 
     def copied(self) -> Running:
         """A graph of a copy.
@@ -44,22 +46,19 @@ class GraphedNetwork(NamedTuple):
 
     def outputs(self, images: Tensor) -> list[Tensor]:
         """What a replay makes of (N, 3, H, W): every tensor, fp32, on the CPU."""
-        graph = _captured(self.eager)
-        self.eager.images.copy_(feed(images, self.eager.case))
-        graph.replay()
-        synchroniser(self.eager.case)()
-        return tensors_of(graph.result[-1])
+        case, network, _ = self.eager
+        # On a tensor of its own, so that what is timed keeps the case's input.
+        graph = _captured(EagerNetwork(case, network, feed(images, case)))
+        graph()
+        return _written(graph, case)
 
     def activations(self) -> dict[str, Any]:
         """Whether the network computes on numbers that a trained one would have."""
         return self.eager.activations()
 
-
-class Captured(NamedTuple):
-    """A graph, and what its last capture returned: every replay writes there."""
-
-    replay: Callable[[], None]
-    result: list[object]
+    def tensors(self) -> list[Tensor]:
+        """Parameters, buffers and the input."""
+        return self.eager.tensors()
 
 
 def prepare(case: Case, *, calibrated: bool = True) -> GraphedNetwork:
@@ -71,18 +70,20 @@ def prepare(case: Case, *, calibrated: bool = True) -> GraphedNetwork:
     return GraphedNetwork(prepare_eager(case, calibrated=calibrated))
 
 
-def _captured(eager: EagerNetwork) -> Captured:
+def _captured(eager: EagerNetwork) -> Replay:
     """Its graph.
 
     Raises:
         UserError: something in the network cannot be captured.
     """
-    network, result = inference(eager.network), list[object]()
-
-    def call() -> None:
-        result[:] = [network(eager.images)]
-
+    network = inference(eager.network)
     try:
-        return Captured(replay(call, open_cuda(eager.case)), result)
+        return replay(lambda: network(eager.images), open_cuda(eager.case), eager.tensors)
     except CaptureFailed as error:
         raise UserError(f"model={eager.case.name} runtime=cuda_graph: {error}") from error
+
+
+def _written(graph: Replay, case: Case) -> list[Tensor]:
+    """The output of the last launch: every tensor, fp32, on the CPU."""
+    synchroniser(case)()
+    return tensors_of(graph.result)

@@ -47,6 +47,10 @@ class EagerNetwork(NamedTuple):
         """Whether the network computes on numbers that a trained one would have."""
         return activity(self.network, self.images)
 
+    def tensors(self) -> list[Tensor]:
+        """Parameters, buffers and the input."""
+        return [*self.network.parameters(), *self.network.buffers(), self.images]
+
 
 def prepare(case: Case, *, calibrated: bool = True) -> EagerNetwork:
     """Build the network, put network and input where the case says.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchbench.cases import Case
 from benchbench.errors import UserError
-from benchbench.inputs import judged_input
+from benchbench.inputs import judged_input, make_input
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchbench.runtimes.running import Prepared
+    from benchbench.runtimes.running import Prepared, Running
 
 REFERENCE = "reference.pt"  # eager fp32's outputs, a list of tensors
 # The limits are for mistakes, not for rounding: an unrelated answer is off by 1 or more. The worst
@@ -55,14 +57,69 @@ def check_equality(prepared: Prepared, case: Case) -> float:
     Raises:
         UserError: it is over the tolerance of the case's precision.
     """
+    outputs = [out for images in judged_input(case) for out in prepared.outputs(images)]
+    return _checked(outputs, _reference(case), case)
+
+
+def check_copy(prepared: Prepared, case: Case) -> None:
+    """Compare what is timed, a copy fed the case's own input, with eager fp32.
+
+    Before the copy is called, whatever it does not hold is collected, and the memory that this
+    frees is overwritten: a runtime that goes on reading it gives another answer. Nothing is done
+    where a call is PyTorch's own, which holds its tensors. In int8 the answer that
+    `check_equality` accepted takes eager's place, because eager answered other images.
+
+    Raises:
+        UserError: the difference is over the tolerance of the case's precision.
+    """
+    gc.freeze()  # the exporters' hundred thousands of objects would take a second to look through
+    try:
+        running = _copied(prepared)
+        gc.collect()
+    finally:
+        gc.unfreeze()
+    if running.written is None:
+        return
+    overwrite_freed(prepared.tensors())
+    running.call()
+    running.synchronise()
+    is_int8 = case.precision == "int8"
+    expected = prepared.outputs(make_input(case)) if is_int8 else _reference(case)
+    _checked(running.written(), expected, case, " once it is copied for timing")
+
+
+def overwrite_freed(tensors: Iterable[Tensor]) -> None:
+    """Fill freed memory of these sizes with NaN: allocators hand it out before any other."""
+    import torch
+
+    taken = []
+    for tensor in tensors:
+        if tensor.is_floating_point():
+            try:
+                taken.append(torch.full_like(tensor, float("nan")))
+            except RuntimeError:  # no memory is left, so nothing of this size is freed either
+                return
+
+
+def _reference(case: Case) -> list[Tensor]:
     import torch
 
     assert case.prepared is not None
-    reference = torch.load(Path(case.prepared) / REFERENCE, weights_only=True)
-    tolerance = TOLERANCES[case.precision]
-    what = f"model={case.name} runtime={case.runtime} precision={case.precision}"
+    found: list[Tensor] = torch.load(Path(case.prepared) / REFERENCE, weights_only=True)
+    return found
+
+
+def _copied(prepared: Prepared) -> Running:
     try:
-        outputs = [out for images in judged_input(case) for out in prepared.outputs(images)]
+        return prepared.copied()
+    except Exception:  # noqa: BLE001 - a network may forbid it in any way, and is timed as it is
+        return prepared.running()
+
+
+def _checked(outputs: list[Tensor], reference: list[Tensor], case: Case, when: str = "") -> float:
+    tolerance = TOLERANCES[case.precision]
+    what = f"model={case.name} runtime={case.runtime} precision={case.precision}{when}"
+    try:
         found = difference(outputs, reference)
     except ValueError as error:
         raise UserError(f"{what} does not compute what eager fp32 does: {error}") from error

@@ -17,6 +17,7 @@ from benchbench.runtimes.onnx_graph import MODEL
 from benchbench.runtimes.running import Running
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnxruntime
     from torch import Tensor
 
@@ -40,6 +41,10 @@ class Session(NamedTuple):
         """Run it on the input that is bound."""
         self.session.run_with_iobinding(self.binding)
 
+    def written(self) -> list[Tensor]:
+        """What the last run wrote: every tensor, fp32, on the CPU."""
+        return [_tensor(value.numpy()) for value in self.binding.get_outputs()]
+
 
 class OnnxNetwork(NamedTuple):
     """The graph of a case, as one session has it."""
@@ -51,25 +56,27 @@ class OnnxNetwork(NamedTuple):
 
     def running(self) -> Running:
         """The session, on the input that is bound."""
-        return Running(self.session.run, synchroniser(self.case))
+        return _running(self.session, self.case)
 
     def copied(self) -> Running:
         """Another session: weights are read and laid out anew."""
         session = _open(self.case, self.model, self.session.images.clone())
-        return Running(session.run, synchroniser(self.case))
+        return _running(session, self.case)
 
     def outputs(self, images: Tensor) -> list[Tensor]:
         """What the graph makes of (N, 3, H, W): every tensor, fp32, on the CPU."""
-        import torch
-
         session = self.session.session
         fed = feed(images, self.case).cpu().numpy()
         found = session.run(None, {session.get_inputs()[0].name: fed})
-        return [torch.from_numpy(array).float() for array in found]
+        return [_tensor(array) for array in found]
 
     def activations(self) -> dict[str, Any]:
         """Whether the network computes on numbers that a trained one would have."""
         return dict(self.found)
+
+    def tensors(self) -> list[Tensor]:
+        """The input alone: weights are in the session's own memory."""
+        return [self.session.images]
 
 
 def prepare(case: Case, *, calibrated: bool = True) -> OnnxNetwork:
@@ -82,6 +89,17 @@ def prepare(case: Case, *, calibrated: bool = True) -> OnnxNetwork:
     folder = made(case)
     session = _open(case, folder / MODEL, images)
     return OnnxNetwork(case, folder / MODEL, session, activations_from(folder))
+
+
+def _running(session: Session, case: Case) -> Running:
+    return Running(session.run, synchroniser(case), written=session.written)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """A copy: ONNX Runtime lends its own memory, which the next run writes to."""
+    import torch
+
+    return torch.from_numpy(array).to(torch.float32, copy=True)
 
 
 def _open(case: Case, path: Path, images: Tensor) -> Session:

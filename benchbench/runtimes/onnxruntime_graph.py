@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -22,7 +22,7 @@ from benchbench.inputs import make_input
 from benchbench.runtimes.formats import feed
 from benchbench.runtimes.graph import Graph, Node, Operand, Profiled, Timed, Unreadable
 from benchbench.runtimes.onnx_graph import MODEL
-from benchbench.runtimes.onnxruntime import options, providers
+from benchbench.runtimes.onnxruntime import Session, options, providers
 
 if TYPE_CHECKING:
     import onnx
@@ -105,14 +105,14 @@ def _session(case: Case, folder: Path) -> Iterator[tuple[onnxruntime.InferenceSe
         yield session, Path(written)
 
 
-def _bound(session: onnxruntime.InferenceSession, case: Case) -> Any:
+def _bound(session: onnxruntime.InferenceSession, case: Case) -> Callable[[], None]:
     """A call on the case's input, with as little of Python in it as can be."""
     binding = session.io_binding()
-    images = feed(make_input(case), case).cpu().numpy()
-    binding.bind_cpu_input(session.get_inputs()[0].name, images)
+    images = feed(make_input(case), case).cpu()
+    binding.bind_cpu_input(session.get_inputs()[0].name, images.numpy())
     for output in session.get_outputs():
         binding.bind_output(output.name)
-    return lambda: session.run_with_iobinding(binding)
+    return Session(session, binding, images).run
 
 
 def _calls(path: Path) -> list[list[Event]]:

@@ -19,7 +19,7 @@ from benchbench.cases import Case
 from benchbench.inputs import make_input
 from benchbench.runtimes.graph import Graph, Node, Operand, Profiled, Timed, Unreadable
 from benchbench.runtimes.onnx_graph import MODEL
-from benchbench.runtimes.openvino import compile_model
+from benchbench.runtimes.openvino import compile_model, fill
 
 if TYPE_CHECKING:
     import openvino
@@ -68,11 +68,8 @@ def profiled(case: Case, folder: Path) -> Iterator[Profiled]:
     They are means since it was compiled, rounded down to whole microseconds. The first call,
     which is slow, is taken off again; half a microsecond makes up for the rounding.
     """
-    import openvino
-
     request = _request(case, folder)
-    images = make_input(case)
-    request.set_input_tensor(openvino.Tensor(images.numpy(), shared_memory=True))
+    fill(request, make_input(case))
     first: dict[str, int] = {}
     calls = 0
 

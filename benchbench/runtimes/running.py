@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 class Running(NamedTuple):
     """A case that is ready to be called; `synchronise` waits until the device is done.
 
-    `parts` are what a call does one after the other, where they are of interest apart.
+    `parts` are what a call does one after the other, where they are of interest apart. `written`
+    reads what the last call wrote (every tensor, fp32, on the CPU), where a call returns nothing
+    and works on memory by its address.
+
+    A Running is used after everything else of the case may be gone. So `call` holds all the memory
+    that a call reads or writes, and never its address alone.
     """
 
     call: Callable[[], object]
     synchronise: Callable[[], None]
     parts: Mapping[str, Callable[[], object]] = {}
+    written: Callable[[], list[Tensor]] | None = None
 
 
 class Prepared(Protocol):
@@ -51,6 +57,9 @@ class Prepared(Protocol):
 
     def activations(self) -> dict[str, Any]:
         """Whether the network computes on numbers that a trained one would have."""
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor of PyTorch's that a call reads, so far as the network registers them."""
 
 
 class Make(Protocol):

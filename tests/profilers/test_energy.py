@@ -63,7 +63,7 @@ def test_a_call_of_4_ms_takes_300_w_more_than_idle_by_both_sensors(
     assert found["energy_integrated"].flat == pytest.approx([1.2], rel=1e-3)
     assert found["energy"].flat == pytest.approx([1.2], rel=0.02)
     for measurement in found.values():
-        details = measurement.details
+        (details,) = measurement.processes
         assert details["seconds"] >= 5
         assert details["idle_seconds"] >= 3
         assert details["seconds"] / details["calls"] == pytest.approx(4e-3, rel=1e-3)
@@ -91,7 +91,7 @@ def test_a_launch_bound_network_takes_less_power_for_longer(
     gpu = FakeGpu((1e-3,), launch=2e-3)
     found = measured(gpu, cuda_case, monkeypatch)["energy"]
     assert found.flat == pytest.approx([0.3], rel=0.05)
-    assert found.details["loaded_watts"] < 260
+    assert found.processes[0]["loaded_watts"] < 260
 
 
 @pytest.mark.parametrize(

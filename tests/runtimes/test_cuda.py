@@ -101,7 +101,7 @@ def test_a_lead_is_twice_what_the_host_needed_within_reason(
 
 def test_a_graph_is_its_kernels_and_one_launch() -> None:
     gpu = FakeGpu(KERNELS, launch=5e-6)
-    graph = replay(gpu.call, gpu.cuda())
+    graph = replay(gpu.call, gpu.cuda(), list)
     calls = gpu.calls
     found = event_seconds(graph, gpu.cuda(), Batch(10, 1e-3))
     assert found.seconds == pytest.approx([6e-6] * 10, rel=1e-3)
@@ -116,7 +116,7 @@ def test_a_call_that_cannot_be_captured_says_what_stopped_it() -> None:
     error.__context__ = cause
     gpu = FakeGpu(KERNELS, capture_error=error)
     with pytest.raises(CaptureFailed) as raised:
-        replay(gpu.call, gpu.cuda())
+        replay(gpu.call, gpu.cuda(), list)
     assert str(raised.value) == ("no CUDA graph: operation not permitted when stream is capturing")
     again = event_seconds(gpu.call, gpu.cuda(), Batch(1, 1e-3))
     assert again.seconds == pytest.approx([6e-6], rel=1e-3)
@@ -217,6 +217,8 @@ def test_a_device_is_opened_with_its_buffer_and_its_clock(
     cycles: list[int] = []
     monkeypatch.setattr(torch.cuda, "_sleep", cycles.append)
     cuda = open_cuda(case(device="cuda"))
+    assert sizes == []  # a graph is captured without it, and so is its peak of memory
+    cuda.flush()
     cuda.flush()
     cuda.spin(1e-3)
     assert (cuda.uuid, cuda.flush_bytes, sizes) == ("1-2", 2000, [2000])
@@ -231,7 +233,7 @@ def test_on_a_real_device_a_failed_capture_does_no_harm(case: Callable[..., Case
     ones = torch.ones(1024, 1024, device="cuda")
     before = torch.cuda.current_stream()
     with pytest.raises(CaptureFailed):
-        replay(lambda: (ones @ ones).sum().item(), cuda)
+        replay(lambda: (ones @ ones).sum().item(), cuda, list)
     assert torch.cuda.current_stream() == before
     assert float((ones @ ones)[0, 0]) == 1024
 
@@ -248,10 +250,10 @@ def test_on_a_real_device_the_queue_is_kept_full_and_a_graph_replays(
         for _ in range(20):
             counter.add_(1)
 
-    for timed in (call, replay(call, cuda)):
+    for timed in (call, replay(call, cuda, list)):
         found = event_seconds(timed, cuda, fit(timed, cuda, 0.01))
         assert not found.ran_empty
         assert min(found.seconds) > 0
     before = float(counter[0])
-    replay(call, cuda)()  # three calls to warm up, one that is only captured, one replay
+    replay(call, cuda, list)()  # three calls to warm up, one that is only captured, one replay
     assert float(counter[0]) == before + 4 * 20
