@@ -18,7 +18,7 @@ from benchbench.roofline import ROOF_METRICS
 if TYPE_CHECKING:
     from benchbench.measure import Measured
     from benchbench.measurements import Measurement
-    from benchbench.records import Record
+    from benchbench.records import Identity, Origin, Record
     from benchbench.store import Store
     from benchbench.worker import Progress
 
@@ -27,30 +27,67 @@ ROOF_CONDITIONS = ("device", "device_index", "precision", "threads")
 NEWEST = 20  # records to look for them in
 
 
+class Keeper:
+    """Writes what is measured of a run, whole records each time.
+
+    Where one cannot be written, measuring goes on: the next time may make up for it.
+    """
+
+    def __init__(self, store: Store, origin: Origin, identities: Sequence[Identity]) -> None:
+        self.known: dict[str, Record] = {}
+        self.written: dict[str, Record] = {}  # as the store has them
+        self.unwritten: dict[str, str] = {}  # ids, and why the last attempt failed
+        self._store, self._origin, self._identities = store, origin, identities
+
+    def __call__(self, found: Sequence[Measured]) -> None:
+        """Write what is known of each case until now."""
+        from benchbench.records import record
+
+        for measured, identity in zip(found, self._identities, strict=True):
+            if measured.measurements:
+                self.known[identity.id] = record(measured, self._origin, identity)
+                self._write(self.known[identity.id])
+
+    def _write(self, record: Record) -> None:
+        try:
+            self._store.put(record)
+        except UserError as error:
+            if not self.unwritten:
+                _say(f"{error}; measuring goes on, and it is tried again with what comes next")
+            self.unwritten[record.id] = str(error)
+        else:
+            self.written[record.id] = record
+            self.unwritten.pop(record.id, None)
+
+    @property
+    def problem(self) -> str | None:
+        """What is not kept, and why; None where all of it is."""
+        if not self.unwritten:
+            return None
+        what = f"{len(self.unwritten)} of {len(self.known)} records"
+        return f"{next(iter(self.unwritten.values()))}; {what} of this run are not kept as reported"
+
+
 def recorded(
     cases: Sequence[Case], profilers: ProfilerSettings, settings: Settings, job: Job
 ) -> tuple[list[Record], bool]:
     """Measure cases and keep their records; also, whether Ctrl-C ended it early.
 
-    The store is told after every process, so that a run that is killed loses one at most.
+    The store is told after every process, so that a run that is killed loses one at most. If the
+    records cannot be written in the end, the report is printed all the same, and `job.problems`
+    says so.
     """
     from benchbench.measure import measure
-    from benchbench.records import Origin, new_identity, record
+    from benchbench.records import Origin, new_identity
     from benchbench.store import Store
 
     identities = [new_identity() for _ in cases]
     session = identities[0].id if len(cases) > 1 else None
     origin = Origin(settings.task.name, plain(settings), job.command, settings.tag, session)
-    known: dict[str, Record] = {}
-
-    def keep(found: Sequence[Measured]) -> None:
-        for measured, identity in zip(found, identities, strict=True):
-            if measured.measurements:
-                known[identity.id] = record(measured, origin, identity)
-                store.put(known[identity.id])
-
     store = Store(settings.store.url)
+    keep = Keeper(store, origin, identities)
     try:
+        store.try_writing()
         with _progress_bar(", ".join(case.name for case in cases)) as progress:
             lend = partial(_known_roofs, store)
             found = measure(cases, profilers, settings.budget, progress, keep, _say, lend)
@@ -59,14 +96,16 @@ def recorded(
             raise KeyboardInterrupt
         keep(found)
     except UserError as error:
-        if known:
-            error.args = (f"{error}; kept until then: {', '.join(known)}",)
+        if keep.written:
+            error.args = (f"{error}; kept until then: {', '.join(keep.written)}",)
         raise
     finally:
         store.close()
-    if not known:
+    if not keep.known:
         raise UserError("nothing was measured: choose a profiler, or let it finish one")
-    return list(known.values()), interrupted
+    if keep.problem:
+        job.problems.append(keep.problem)
+    return list(keep.known.values()), interrupted
 
 
 def _known_roofs(store: Store, measured: Measured) -> list[Measurement]:
