@@ -54,7 +54,7 @@ def sqlite_path(url: URL) -> Path | None:
         raise UserError("a database in memory would be gone at the end; name a file")
     try:
         path = Path(os.path.realpath(Path(url.database).expanduser()))
-    except RuntimeError as error:  # nobody's home
+    except (RuntimeError, ValueError) as error:  # nobody's home, a null byte
         raise UserError(first_line(error)) from error
     exists(path)
     return path
@@ -64,15 +64,13 @@ def exists(path: Path) -> bool:
     """Whether there is a file.
 
     Raises:
-        UserError: there is something else, or nothing can be called so.
+        UserError: there is something else.
         OSError: the path cannot be followed.
     """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return False
-    except ValueError as error:
-        raise UserError(first_line(error)) from error
     if not stat.S_ISREG(mode):
         raise UserError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
     return True

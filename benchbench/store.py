@@ -224,6 +224,8 @@ def _try_writing(engine: Engine) -> None:
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql(f"PRAGMA cache_size = {database.FEW_PAGES}")
+        if Row.__tablename__ in inspect(connection).get_view_names():
+            raise UserError(f"{Row.__tablename__} is a view, which cannot be written")
         _prepare(connection)
         connection.execute(insert(Row).values(**row))
         connection.rollback()

@@ -291,7 +291,7 @@ def test_what_cannot_be_written_is_found_before_measuring(
         raise UserError("store.url=...: database or disk is full")
 
     monkeypatch.setattr(Store, "try_writing", fails)
-    with pytest.raises(UserError, match="is full$"):
+    with pytest.raises(UserError, match=r"is full$"):
         recording.recorded([case()], LATENCY, settings(), Job("x", "x"))
     assert not works
 
