@@ -31,6 +31,8 @@ ADVICE = {
     sqlite3.SQLITE_BUSY: "another process has kept it locked for {seconds:g} s",
     sqlite3.SQLITE_CORRUPT: "take a copy that is whole, or save what is left with the sqlite3 "
     "program's .recover",
+    sqlite3.SQLITE_CANTOPEN: "SQLite must write beside it; to read it, copy it with the -wal file "
+    "beside it to where that is allowed",
     sqlite3.SQLITE_NOTADB: "name another file",
 }
 
@@ -217,12 +219,19 @@ def stand_in(path: Path) -> Iterator[Path]:
     might be taken away again while another process is about to write there.
 
     Raises:
-        OSError: no such folder or file can be made.
+        OSError: no such folder or file can be made; its filename is the folder.
     """
     existing = next(folder for folder in path.parents if folder.exists())
-    with tempfile.TemporaryDirectory(prefix=".benchbench-", dir=existing) as folder:
+    try:
+        made = tempfile.TemporaryDirectory(prefix=".benchbench-", dir=existing)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(existing)) from error
+    with made as folder:
         tried = Path(folder, path.relative_to(existing))
-        tried.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            tried.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path.parent)) from error
         yield tried
 
 

@@ -97,6 +97,11 @@ WRONG_URLS = {
     f"sqlite:///{'x' * 300}.sqlite": "File name too long",
 }
 
+ALSO_READ = (
+    *("nonsense", "sqlite://", "sqlite:///folder", "sqlite:///fifo", "sqlite:///loop"),
+    *("sqlite:///text/x.sqlite", "sqlite:////dev/full", "sqlite:///x.sqlite?mode=ro"),
+)
+
 
 @pytest.mark.parametrize("url", WRONG_URLS)
 def test_a_url_that_is_no_database(cli: Cli, url: str) -> None:
@@ -105,7 +110,7 @@ def test_a_url_that_is_no_database(cli: Cli, url: str) -> None:
     Path("loop").symlink_to("loop")
     os.mkfifo("fifo")
     before = snapshot()
-    for arguments in (PROFILE, READ):
+    for arguments in (PROFILE, READ) if url in ALSO_READ else (PROFILE,):
         done = cli(*arguments, f"store.url={url}")
         check_error(done, 2, "store.url=", WRONG_URLS[url])
         assert "secret" not in done.err
@@ -154,8 +159,8 @@ def test_a_path_is_taken_as_it_is(cli: Cli, url: str, monkeypatch: pytest.Monkey
         Path(PATHS[url]),
         *({Path("link")} if url.endswith("link") else ()),
     }
-    done = cli(*COMPARE, f"store.url={url}")
-    assert (done.code, done.err) == (0, "")
+    with closing(Store(url)) as store:
+        assert len(store.records(tag="x")) == 1
 
 
 class Trial(NamedTuple):
