@@ -1,7 +1,9 @@
 """Connections to the database: to write in turn with others, and to read and change nothing.
 
 An SQLite file is never opened as a file here. Closing it would drop the locks that SQLite holds
-on it in this process (POSIX), and another process's clean-up would then lose records.
+on it in this process (POSIX). Another process that closes would take itself for the last one and
+remove the write-ahead log: a reader then gets "database disk image is malformed" from a database
+that is whole, and a writer may lose records.
 """
 
 from __future__ import annotations
@@ -27,14 +29,20 @@ BUSY_SECONDS = 30.0  # to wait for another process that writes
 FEW_PAGES = 10  # of SQLite's cache: more is written to the disk while a transaction goes on
 
 # What can be done about it, by SQLite's primary error codes.
+BESIDE = (
+    "SQLite must write beside it; to read it, copy it to where that is allowed, with the -wal or "
+    "-journal file beside it"
+)
 ADVICE = {
     sqlite3.SQLITE_BUSY: "another process has kept it locked for {seconds:g} s",
     sqlite3.SQLITE_CORRUPT: "take a copy that is whole, or save what is left with the sqlite3 "
     "program's .recover",
-    sqlite3.SQLITE_CANTOPEN: "SQLite must write beside it; to read it, copy it with the -wal file "
-    "beside it to where that is allowed",
+    sqlite3.SQLITE_CANTOPEN: BESIDE,
+    sqlite3.SQLITE_READONLY: BESIDE,
     sqlite3.SQLITE_NOTADB: "name another file",
 }
+# What SQLite says where it may not write beside a database.
+NOT_BESIDE_IT = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 class Unreadable(ValueError):
@@ -149,7 +157,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     try:
         return _reader(path, "ro" if _log(path).exists() else "rw")
     except sqlite3.OperationalError as error:
-        if _code(error) != sqlite3.SQLITE_CANTOPEN or not _is_out_of_reach(path):
+        if _code(error) not in NOT_BESIDE_IT or not _is_out_of_reach(path):
             raise
         return _reader(path, "ro&immutable=1")
 
@@ -161,7 +169,8 @@ def _is_out_of_reach(path: Path) -> bool:
     without locks, if it is told that nobody can change the file. That is so on a read-only file
     system; where only this user may not write, whoever writes has a log there.
     """
-    return not os.access(path.parent, os.W_OK) and not _log(path).exists()
+    beside = (_log(path), path.with_name(f"{path.name}-journal"))
+    return not os.access(path.parent, os.W_OK) and not any(other.exists() for other in beside)
 
 
 def _log(path: Path) -> Path:

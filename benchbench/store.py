@@ -210,10 +210,12 @@ def _parsed(url: str | URL) -> URL:
 def _check(connection: Connection) -> None:
     """Refuse another program's database: no table would be added to it, and none is read."""
     inspector = inspect(connection)
+    # Asked for first: another process may be about to make ours.
+    others = inspector.get_table_names() if connection.dialect.name == "sqlite" else []
     if inspector.has_table(Row.__tablename__):
         connection.execute(select(Row).limit(0))  # has it our columns?
-    elif connection.dialect.name == "sqlite" and (names := inspector.get_table_names()):
-        some = ", ".join(sorted(names)[:3])
+    elif others:
+        some = ", ".join(sorted(others)[:3])
         raise UserError(f"it is another program's database, of {some}, and has no table records")
 
 

@@ -27,6 +27,7 @@ Cli = Callable[..., Finished]
 FILE = Path("x.sqlite")
 URL = f"sqlite:///{FILE}"
 PROFILE = ("model=shufflenet_v2_x0_5", "profiler=complexity", "plots=false", "output=csv")
+FULL = "CREATE TRIGGER no BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'no more'); END"
 READ = ("task=rank", "records=x")
 COMPARE = ("task=compare", "baseline=x", "candidate=x")
 
@@ -221,10 +222,8 @@ TRIALS = {
         "is called so",
     ),
     "trigger": Trial(
-        lambda: execute(
-            "CREATE TRIGGER no BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'so not'); END"
-        ),
-        "so not",
+        lambda: execute(FULL),
+        "no more",
         None,
     ),
     "another program's": Trial(
@@ -489,3 +488,17 @@ def test_a_file_that_holds_something_else(cli: Cli, name: str) -> None:
     before = snapshot()
     check_error(cli("task=compare", f"baseline={path}", f"candidate={path}"), 2, str(path), why)
     assert snapshot() == before
+
+
+def test_a_store_that_fails_at_the_end_never_takes_the_report(
+    cli: Cli, good: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(good)
+    monkeypatch.setattr(Store, "try_writing", lambda _: None)
+    execute(FULL)
+    done = cli(*PROFILE, f"store.url={URL}")
+    assert done.code == 2
+    assert len(done.out.splitlines()) == 2
+    *_, last = done.err.splitlines()
+    assert "no more; 1 of 1 records of this run are not kept as reported" in last
+    assert Store(URL).records() == [good]
