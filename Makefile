@@ -6,7 +6,7 @@ DEVICE ?= cpu
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt benchbench/__init__.py
 
-.PHONY: run test test-slow lint format readme bench-count bench-help bench-zoo bench-trust bench-runtimes clean
+.PHONY: run test test-slow lint format readme bench-count bench-help bench-zoo bench-trust bench-runtimes bench-kills clean
 
 run: .venv/.installed
 	.venv/bin/python -m benchbench model=$(MODEL) device=$(DEVICE) $(ARGS)
@@ -44,6 +44,9 @@ bench-trust: .venv/.installed-test
 
 bench-runtimes: .venv/.installed-test
 	.venv/bin/python tests/benchmarks/runtimes.py $(ARGS)
+
+bench-kills: .venv/.installed-test
+	.venv/bin/python tests/benchmarks/kills.py $(ARGS)
 
 clean:
 	rm -rf .venv

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchbench.errors import NoEvidence, UserError, first_line
+from sqlalchemy import URL
+
+from benchbench import database
+from benchbench.errors import NoEvidence, UserError, first_line, printable
 from benchbench.metrics import METRICS
-from benchbench.records import Record
+from benchbench.records import Record, check_environment, check_version
 from benchbench.store import Store
+from benchbench.structure import loads, structured
 
 # What must agree before two runs are of the same case, as documents call it.
 COMPARABLE = (
@@ -27,7 +33,7 @@ DEFAULTS: Mapping[str, Any] = {
     "runtime_options": {},
     "calibration": None,
 }
-SQLITE = b"SQLite format 3\0"
+LARGEST_DOCUMENTS = 256_000_000  # bytes of a file; a long sweep prints a tenth of it
 
 
 @dataclass(frozen=True)
@@ -73,24 +79,30 @@ def from_document(document: Mapping[str, Any]) -> Entry:
     """What `output=json` of a profile said.
 
     Raises:
-        KeyError, TypeError: it is no such document, or one of before processes were told apart.
+        ValueError, KeyError, TypeError, AttributeError: it is no such document, or one of before
+            processes were told apart.
     """
+    check_version(document)
+    check_environment(document["environment"])
     case = {**DEFAULTS, **document, "device_type": document["device"]["type"]}
     metrics = {name: m for name, m in document["metrics"].items() if m["value"] is not None}
     latency = metrics.get("latency", {})
-    return Entry(
-        id=document["record"],
-        created=document["created"],
-        case={name: case[name] for name in COMPARABLE},
-        exact={name: m["value"] for name, m in metrics.items() if METRICS[name].exact},
-        medians={
-            name: tuple(m["medians"])
-            for name, m in metrics.items()
-            if not METRICS[name].exact and METRICS[name].estimator == "median"
+    return structured(
+        Entry,
+        {
+            "id": document["record"],
+            "created": document["created"],
+            "case": {name: case[name] for name in COMPARABLE},
+            "exact": {name: m["value"] for name, m in metrics.items() if METRICS[name].exact},
+            "medians": {
+                name: m["medians"]
+                for name, m in metrics.items()
+                if not METRICS[name].exact and METRICS[name].estimator == "median"
+            },
+            "probe": latency.get("probe", []),
+            "grade": document["quality"]["grade"],
+            "environment": document["environment"],
         },
-        probe=tuple(latency.get("probe", ())),
-        grade=document["quality"]["grade"],
-        environment=document["environment"],
     )
 
 
@@ -98,11 +110,12 @@ def find(name: str, key: str, url: str) -> list[Entry]:
     """The runs that a file, a record's id or a tag names, oldest first.
 
     Raises:
-        NoEvidence: nothing is called so.
+        NoEvidence: nothing is called so, or nothing of it can be read.
         UserError: the file holds something else.
     """
-    if Path(name).is_file():
-        found = sorted(_read(Path(name), key), key=lambda entry: entry.created)
+    path = Path(name)
+    if _is_file(path):
+        found = sorted(_read(path, f"{key}={name}"), key=lambda entry: entry.created)
         if not found:
             raise NoEvidence(f"{key}={name}: there is no record in it")
         return found
@@ -113,39 +126,72 @@ def find(name: str, key: str, url: str) -> list[Entry]:
 
 
 def stored(name: str, url: str) -> list[Record]:
-    """The records of the store with this id or, if there is none, this tag."""
-    store = Store(url)
+    """The records of the store with this id or, if there is none, this tag.
+
+    Raises:
+        NoEvidence: there are records of this tag, but none that can be read.
+        UserError: the record of this id cannot be read.
+    """
+    with closing(Store(url)) as store:
+        return named(store, name)
+
+
+def named(store: Store, name: str) -> list[Record]:
+    """The records of an open store with this id or, if there is none, this tag.
+
+    Raises:
+        NoEvidence: there are records of this tag, but none that can be read.
+        UserError: the record of this id cannot be read.
+    """
+    found = store.records(id=name) or store.records(tag=name)
+    return _some_of(found, store)
+
+
+def _some_of(found: list[Record], store: Store) -> list[Record]:
+    """What was found, unless all of it was left out."""
+    if not found and store.bad:
+        what = f"{store.called}: none of {len(store.bad)} records can be read"
+        raise NoEvidence(f"{what}; {printable(str(store.bad[0]))}")
+    return found
+
+
+def _is_file(path: Path) -> bool:
     try:
-        return store.records(id=name) or store.records(tag=name)
-    finally:
-        store.close()
+        return path.is_file()
+    except (OSError, ValueError):  # nothing can be called so
+        return False
 
 
-def _read(path: Path, key: str) -> Iterator[Entry]:
-    with path.open("rb") as file:
-        is_database = file.read(len(SQLITE)) == SQLITE
+def _read(path: Path, called: str) -> Iterator[Entry]:
+    try:
+        is_database = database.is_sqlite(path)
+        if not is_database and path.stat().st_size > LARGEST_DOCUMENTS:
+            raise UserError(
+                f"{called}: longer than {LARGEST_DOCUMENTS / 1e6:.0f} MB and no database"
+            )
+        text = "" if is_database else path.read_text(encoding="utf-8", errors="surrogateescape")
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(f"{called} cannot be read: {database.why(error)}") from error
     if is_database:
-        store = Store(f"sqlite:///{path}")
-        try:
-            yield from map(from_record, store.records())
-        finally:
-            store.close()
+        url = URL.create("sqlite", database=str(path))
+        with closing(Store(url, called)) as store:
+            yield from map(from_record, _some_of(store.records(), store))
         return
     try:
-        yield from map(from_document, _documents(path.read_text(encoding="utf-8")))
+        yield from map(from_document, _documents(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = "a database, or what output=json printed for a profile"
         why = f"{type(error).__name__}: {first_line(error)}"
-        raise UserError(f"{key}={path}: must hold {what} ({why})") from error
+        raise UserError(f"{called}: must hold {what} ({why})") from error
 
 
 def _documents(text: str) -> list[Mapping[str, Any]]:
     """One document, or one on each line as a sweep prints them."""
     try:
-        whole = json.loads(text)
+        whole = loads(text)
     except ValueError:
         lines = [line for line in text.splitlines() if line.strip()]
         if not lines:
             raise ValueError("it is empty") from None
-        return [json.loads(line) for line in lines]
+        return [loads(line) for line in lines]
     return whole if isinstance(whole, list) else [whole]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class Job:
     command: str  # repeats this job alone
     first_row: bool = True  # of a sweep's CSV: print the header
     sweep: bool = False
+    problems: list[str] = field(default_factory=list)  # what kept records from being written
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,63 @@ from typing import TYPE_CHECKING
 
 from benchbench.cases import Case
 from benchbench.config import ProfilerSettings, Settings, plain
-from benchbench.errors import UserError
+from benchbench.errors import UserError, printable, shortened
 from benchbench.jobs import Job
 from benchbench.roofline import ROOF_METRICS
 
 if TYPE_CHECKING:
     from benchbench.measure import Measured
     from benchbench.measurements import Measurement
-    from benchbench.records import Record
+    from benchbench.records import Identity, Origin, Record
     from benchbench.store import Store
     from benchbench.worker import Progress
 
 # Roofs are of a machine, and of how it computes.
 ROOF_CONDITIONS = ("device", "device_index", "precision", "threads")
 NEWEST = 20  # records to look for them in
+LONGEST_LABEL = 40  # characters of a network's name in the progress bar
 READ_RECORDS = ("rank", "guidelines", "audit", "ablation", "explain", "scaling")  # with records=
+
+
+class Keeper:
+    """Writes what is measured of a run, whole records each time.
+
+    Where one cannot be written, measuring goes on: the next time may make up for it.
+    """
+
+    def __init__(self, store: Store, origin: Origin, identities: Sequence[Identity]) -> None:
+        self.known: dict[str, Record] = {}
+        self.written: dict[str, Record] = {}  # as the store has them
+        self.unwritten: dict[str, str] = {}  # ids, and why the last attempt failed
+        self._store, self._origin, self._identities = store, origin, identities
+
+    def __call__(self, found: Sequence[Measured]) -> None:
+        """Write what is known of each case until now."""
+        from benchbench.records import record
+
+        for measured, identity in zip(found, self._identities, strict=True):
+            if measured.measurements:
+                self.known[identity.id] = record(measured, self._origin, identity)
+                self._write(self.known[identity.id])
+
+    def _write(self, record: Record) -> None:
+        try:
+            self._store.put(record)
+        except UserError as error:
+            if not self.unwritten:
+                _say(f"{error}; measuring goes on, and it is tried again with what comes next")
+            self.unwritten[record.id] = str(error)
+        else:
+            self.written[record.id] = record
+            self.unwritten.pop(record.id, None)
+
+    @property
+    def problem(self) -> str | None:
+        """What is not kept, and why; None where all of it is."""
+        if not self.unwritten:
+            return None
+        what = f"{len(self.unwritten)} of {len(self.known)} records"
+        return f"{next(iter(self.unwritten.values()))}; {what} of this run are not kept as reported"
 
 
 def recorded(
@@ -33,28 +75,22 @@ def recorded(
 ) -> tuple[list[Record], bool]:
     """Measure cases and keep their records; also, whether Ctrl-C ended it early.
 
-    The store is told after every process, so that a run that is killed loses one at most.
+    The store is told after every process, so that a run that is killed loses one at most. If the
+    records cannot be written in the end, the report is printed all the same, and `job.problems`
+    says so.
     """
     from benchbench.measure import measure
-    from benchbench.records import Origin, new_identity, record
+    from benchbench.records import Origin, new_identity
     from benchbench.store import Store
 
     identities = [new_identity() for _ in cases]
     session = identities[0].id if len(cases) > 1 else None
     origin = Origin(settings.task.name, plain(settings), job.command, settings.tag, session)
-    known: dict[str, Record] = {}
-    kept: dict[str, Record] = {}  # those of them that the store has
-
-    def keep(found: Sequence[Measured]) -> None:
-        for measured, identity in zip(found, identities, strict=True):
-            if measured.measurements:
-                known[identity.id] = record(measured, origin, identity)
-                store.put(known[identity.id])
-                kept[identity.id] = known[identity.id]
-
     store = Store(settings.store.url)
+    keep = Keeper(store, origin, identities)
     try:
-        with _progress_bar(", ".join(case.name for case in cases)) as progress:
+        store.try_writing()
+        with _progress_bar(_label(cases)) as progress:
             lend = partial(_known_roofs, store)
             found = measure(cases, profilers, settings.budget, progress, keep, _say, lend)
         interrupted = any(measured.interrupted for measured in found)
@@ -62,14 +98,22 @@ def recorded(
             raise KeyboardInterrupt
         keep(found)
     except UserError as error:
-        if kept:
-            error.args = (f"{error}; kept until then: {_found_by(list(kept), settings)}",)
+        if keep.written:
+            error.args = (f"{error}; kept until then: {_found_by(list(keep.written), settings)}",)
         raise
     finally:
         store.close()
-    if not known:
+    if not keep.known:
         raise UserError("nothing was measured: choose a profiler, or let it finish one")
-    return list(known.values()), interrupted
+    if keep.problem:
+        job.problems.append(keep.problem)
+    return list(keep.known.values()), interrupted
+
+
+def _label(cases: Sequence[Case]) -> str:
+    """What the progress bar calls the cases: the first of them where they are many."""
+    more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
+    return printable(shortened(cases[0].name, LONGEST_LABEL)) + more
 
 
 def _found_by(kept: Sequence[str], settings: Settings) -> str:
@@ -100,7 +144,7 @@ def _known_roofs(store: Store, measured: Measured) -> list[Measurement]:
 
 
 def _say(line: str) -> None:
-    print(f"benchbench: {line}", file=sys.stderr, flush=True)
+    print(f"benchbench: {printable(line)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -116,7 +160,7 @@ def _progress_bar(label: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
     with bar:
         task = bar.add_task(label, total=1.0)

@@ -19,6 +19,7 @@ from benchbench.errors import UserError
 from benchbench.measure import Measured
 from benchbench.measurements import Layer, Measurement
 from benchbench.quality import GRADES, quality
+from benchbench.structure import structured
 
 SCHEMA_VERSION = 1
 
@@ -134,28 +135,49 @@ def _device_name(measured: Measured) -> str:
     return str(measured.environment.get("gpu", {}).get("name", "a GPU not yet asked for its name"))
 
 
-def from_dict(document: Mapping[str, Any]) -> Record:
+def from_dict(document: object) -> Record:
     """A record from `Record.as_dict`, after a way through JSON.
 
     Raises:
-        ValueError, KeyError, TypeError: the document is no such record.
+        ValueError: the document is no such record.
     """
-    case = dict(document["case"])
-    quality_ = document["quality"]
-    return Record(
-        **{
-            **document,
-            "case": Case(**case),
-            "measurements": tuple(_measurement(item) for item in document["measurements"]),
-            "layers": tuple(
-                Layer(**{**item, "output_shape": tuple(item["output_shape"])})
-                for item in document["layers"]
-            ),
-            "quality": Quality(quality_["grade"], tuple(quality_["reasons"])),
-        }
-    )
+    check_version(document)
+    found = structured(Record, document)
+    check_environment(found.environment)
+    for measurement in found.measurements:
+        _check_details(measurement)
+    return found
 
 
-def _measurement(document: Mapping[str, Any]) -> Measurement:
-    samples = tuple(tuple(process) for process in document["samples"])
-    return Measurement(**{**document, "samples": samples})
+def check_version(document: object) -> None:
+    """Refuse what a later benchbench has written, whose words may mean something else.
+
+    Raises:
+        ValueError: it is of a later version.
+    """
+    version = document.get("schema_version") if isinstance(document, Mapping) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ValueError(
+            f"its schema_version {version} is newer than {SCHEMA_VERSION}, which this benchbench "
+            "reads: update benchbench"
+        )
+
+
+def check_environment(environment: Mapping[str, Any]) -> None:
+    """Every environment has a fingerprint, by which like machines are found.
+
+    Raises:
+        ValueError: this one has none.
+    """
+    if not isinstance(environment.get("fingerprint"), str):
+        raise ValueError("environment.fingerprint is missing or no text")
+
+
+def _check_details(measurement: Measurement) -> None:
+    """What is known of each process is an object each, and remarks are a list of texts."""
+    for key, kind in (("processes", Mapping), ("remarks", str)):
+        found = measurement.details.get(key, [])
+        if not isinstance(found, (list, tuple)) or not all(
+            isinstance(item, kind) for item in found
+        ):
+            raise ValueError(f"details.{key} of {measurement.metric} is no list of such")

@@ -58,6 +58,8 @@ def run(settings: Settings, job: Job) -> int:
     with _stdout_to_stderr():
         result = TASKS[settings.task.name](settings, job)
     _print(result, settings.output, job)
+    if job.problems:
+        raise UserError("; ".join(job.problems))
     if result.problem is not None:
         raise (NoEvidence if result.exit_code == NO_EVIDENCE else UserError)(result.problem)
     return result.exit_code

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +79,26 @@ def test_a_name_is_a_file_a_record_or_a_tag(made: Record, tmp_path: Path) -> Non
     lines.write_text("".join(json.dumps(document | {"record": name}) + "\n" for name in "ab"))
     assert [entry.id for entry in find(str(one), "candidate", URL)] == [made.id]
     assert [entry.id for entry in find(str(lines), "candidate", URL)] == ["a", "b"]
+
+
+USED_AND_LEFT = """
+import sqlite3
+connection = sqlite3.connect("results/benchbench.sqlite")
+connection.execute("UPDATE records SET device = 'other'")
+connection.commit()
+connection.close()
+"""
+
+
+def test_to_read_a_database_drops_no_lock_of_this_process(made: Record) -> None:
+    """Another process that closes removes the log only if it is the last one."""
+    store = Store(URL)
+    store.put(made)
+    with closing(sqlite3.connect("results/benchbench.sqlite")) as held:
+        assert held.execute("SELECT count(*) FROM records").fetchall() == [(1,)]
+        assert len(find("results/benchbench.sqlite", "baseline", URL)) == 1
+        subprocess.run([sys.executable, "-c", USED_AND_LEFT], check=True)
+        assert Path("results/benchbench.sqlite-wal").exists()
 
 
 def test_a_name_that_nothing_has_is_no_evidence() -> None:

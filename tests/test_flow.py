@@ -16,6 +16,7 @@ STAGES = (
     (
         *("benchbench", "benchbench.errors", "benchbench.folders", "benchbench.metrics"),
         *("benchbench.measurements", "benchbench.statistics", "benchbench.roofline"),
+        "benchbench.structure",
     ),
     ("benchbench.config", "benchbench.support"),
     ("benchbench.cases",),
@@ -37,7 +38,7 @@ STAGES = (
     ("benchbench.findings", "benchbench.gpu_checks", "benchbench.checks", "benchbench.quality"),
     ("benchbench.records",),
     ("benchbench.rounds",),
-    ("benchbench.store", "benchbench.entries"),
+    ("benchbench.database", "benchbench.store", "benchbench.entries"),
     ("benchbench.experiments",),
     ("benchbench.report",),
     ("benchbench.jobs", "benchbench.recording", "benchbench.tasks", "benchbench.run"),

@@ -251,21 +251,49 @@ def test_a_process_that_does_not_end_loses_nothing_of_the_others(
     assert reasons in stored.quality.reasons
 
 
-def test_a_store_that_fills_up_keeps_what_it_had(
-    case: Callable[..., Case], works: list[Work], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails_at", [(2,), (0, 1), (2, 3)])
+def test_a_store_that_fills_up_never_takes_the_report(
+    case: Callable[..., Case],
+    works: list[Work],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fails_at: tuple[int, ...],
 ) -> None:
+    """Four times is the record written, the last time again as a whole."""
     put, times = Store.put, iter(range(10))
 
-    def fails_at_the_third(store: Store, record: Any) -> None:
-        if next(times) == 2:
+    def fails(store: Store, record: Any) -> None:
+        if next(times) in fails_at:
             raise UserError("store.url=...: database or disk is full")
         put(store, record)
 
-    monkeypatch.setattr(Store, "put", fails_at_the_third)
-    with pytest.raises(UserError, match="disk is full; kept until then"):
-        recording.recorded([case()], LATENCY, settings(), Job("x", "x"))
+    monkeypatch.setattr(Store, "put", fails)
+    job = Job("x", "x")
+    (found,), _ = recording.recorded([case()], LATENCY, settings(), job)
+    assert len(found["latency"].samples) == 3
+    assert capsys.readouterr().err.count("disk is full; measuring goes on") == 1
     (stored,) = Store(settings().store.url).records()
-    assert len(stored["latency"].samples) == 2
+    if 3 in fails_at:
+        assert len(stored["latency"].samples) == 2
+        assert job.problems == [
+            "store.url=...: database or disk is full; 1 of 1 records of this run are not kept as "
+            "reported"
+        ]
+    else:
+        assert stored == found
+        assert not job.problems
+
+
+def test_what_cannot_be_written_is_found_before_measuring(
+    case: Callable[..., Case], works: list[Work], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Store) -> None:
+        raise UserError("store.url=...: database or disk is full")
+
+    monkeypatch.setattr(Store, "try_writing", fails)
+    with pytest.raises(UserError, match=r"is full$"):
+        recording.recorded([case()], LATENCY, settings(), Job("x", "x"))
+    assert not works
 
 
 def test_cases_that_took_turns_share_a_session(

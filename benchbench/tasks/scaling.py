@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -116,20 +117,17 @@ def _stored(settings: Settings) -> list[Record]:
     Raises:
         NoEvidence: nothing is called so.
     """
-    from benchbench.entries import stored
+    from benchbench.entries import named
     from benchbench.store import Store
 
-    named = [r for r in stored(str(settings.records), settings.store.url) if r.task == "scaling"]
-    if not named:
-        raise NoEvidence(
-            f"records={settings.records}: no record or tag of task=scaling is called so"
-        )
-    newest = {_is_row(record): record.session for record in named}
-    store = Store(settings.store.url)
-    try:
+    with closing(Store(settings.store.url)) as store:
+        asked = [r for r in named(store, str(settings.records)) if r.task == "scaling"]
+        if not asked:
+            raise NoEvidence(
+                f"records={settings.records}: no record or tag of task=scaling is called so"
+            )
+        newest = {_is_row(record): record.session for record in asked}
         records = store.records(task="scaling")
-    finally:
-        store.close()
     return [record for record in records if record.session == newest.get(_is_row(record))]
 
 

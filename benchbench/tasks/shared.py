@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,20 +54,17 @@ def drawn(
 
 def latest_session(settings: Settings) -> list[Record]:
     """The stored records of the run that the newest of those that were asked for belongs to."""
-    from benchbench.entries import stored
+    from benchbench.entries import named
     from benchbench.store import Store
 
-    named = stored(str(settings.records), settings.store.url)
-    if not named:
-        raise NoEvidence(f"records={settings.records}: no record or tag is called so")
-    if named[-1].session is None:  # its run was of one case
-        return named[-1:]
-    store = Store(settings.store.url)
-    try:
-        records = store.records(task=named[-1].task)
-    finally:
-        store.close()
-    return [record for record in records if record.session == named[-1].session]
+    with closing(Store(settings.store.url)) as store:
+        asked = named(store, str(settings.records))
+        if not asked:
+            raise NoEvidence(f"records={settings.records}: no record or tag is called so")
+        if asked[-1].session is None:  # its run was of one case
+            return asked[-1:]
+        records = store.records(task=asked[-1].task)
+    return [record for record in records if record.session == asked[-1].session]
 
 
 def named_records(settings: Settings) -> list[Record]:
@@ -89,11 +87,8 @@ def threshold(settings: Settings, environment: Mapping[str, Any]) -> Threshold:
     from benchbench.experiments.selftest import TASK, known_threshold
     from benchbench.store import Store
 
-    store = Store(settings.store.url)
-    try:
+    with closing(Store(settings.store.url)) as store:
         selftests = store.records(task=TASK, fingerprint=environment["fingerprint"])
-    finally:
-        store.close()
     return known_threshold(selftests)
 
 
