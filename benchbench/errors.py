@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST_LINE = 300  # characters of what an exception says
+
 
 class UserError(Exception):
     """Something the user can mend. The message is one line; the exit code is 2."""
@@ -33,12 +35,32 @@ def printable(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line; its name where it says nothing."""
-    first, *more = (str(error).strip() or type(error).__name__).split("\n")
-    return f"{first} {more[0].strip()}" if more and first.endswith(":") else first
+    """What an exception says, in one line of bounded length; its name where it says nothing."""
+    first, *more = (_text(error).strip() or kind(error)).splitlines()
+    line = f"{first} {more[0].strip()}" if more and first.endswith(":") else first
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} (shortened)"
+
+
+def described(error: BaseException) -> str:
+    """An exception's class and what it says: "ValueError: no such key"; the class once."""
+    name, line = kind(error), first_line(error)
+    return name if line == name else f"{name}: {line}"
+
+
+def kind(error: BaseException) -> str:
+    """The name of an exception's class."""
+    return str(type.__getattribute__(type(error), "__name__"))[:LONGEST_LINE]
+
+
+def _text(error: BaseException) -> str:
+    """An exception's text. One of a network's own may raise when asked, or answer anything."""
+    try:
+        return str.__str__(str(error))
+    except BaseException:  # noqa: BLE001 - whatever it raises, it has no text
+        return f"{kind(error)}, whose text cannot be read"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocator refused: Python's, PyTorch's (a bare RuntimeError), CUDA's."""
     phrases = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-    return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases)
+    return isinstance(error, MemoryError) or any(phrase in _text(error) for phrase in phrases)

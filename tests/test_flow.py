@@ -16,6 +16,8 @@ STAGES = (
     (
         *("benchbench", "benchbench.errors", "benchbench.folders", "benchbench.metrics"),
         *("benchbench.measurements", "benchbench.statistics", "benchbench.roofline"),
+        *("benchbench.cgroup", "benchbench.cores", "benchbench.search_path"),
+        *("benchbench.processes", "benchbench.supervisor"),
     ),
     ("benchbench.config", "benchbench.support"),
     ("benchbench.cases",),
@@ -24,7 +26,7 @@ STAGES = (
     (
         *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
-        *("benchbench.cgroup", "benchbench.sentinels", "benchbench.sensors", "benchbench.lock"),
+        *("benchbench.sentinels", "benchbench.sensors", "benchbench.lock"),
         *(
             "benchbench.worker",
             "benchbench.provenance",

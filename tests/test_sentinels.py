@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchbench import sentinels
-from benchbench.cases import cores
 from benchbench.cgroup import Throttling
+from benchbench.cores import cores
 from benchbench.sentinels import (
     Jiffies,
     Snapshot,
