@@ -57,7 +57,7 @@ def _text(error: BaseException) -> str:
     try:
         return str.__str__(str(error))
     except BaseException:  # noqa: BLE001 - whatever it raises, it has no text
-        return f"{kind(error)}, whose text cannot be read"
+        return "its text cannot be read"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

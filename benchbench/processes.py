@@ -161,8 +161,10 @@ def _tell_in_a_line(name: str) -> None:
 
     def tell(where: str, error: BaseException | None) -> None:
         with suppress(BaseException):  # also while the interpreter takes itself apart
-            line = "" if error is None else f"benchbench: model={name}, {where}: {described(error)}"
-            if line and line not in told:
+            if error is None or isinstance(error, SystemExit):  # it ends a thread in silence
+                return
+            line = f"benchbench: model={name}, {where}: {described(error)}"
+            if line not in told:
                 told.add(line)
                 os.write(2, f"{line}\n".encode(errors="replace"))
 

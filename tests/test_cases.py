@@ -12,7 +12,7 @@ import pytest
 from torch import nn
 from variants import variant
 
-from benchbench.cases import Case, from_models, import_network, thread_count
+from benchbench.cases import Case, from_models, import_network
 from benchbench.config import Settings
 from benchbench.errors import UserError
 from benchbench.networks import build
@@ -132,16 +132,6 @@ def test_top_level_resolution_wins() -> None:
 def test_a_case_can_be_sent_to_a_worker(case: Callable[..., Case]) -> None:
     made = case(arguments={"width": 0.5})
     assert pickle.loads(pickle.dumps(made)) == made
-
-
-def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchbench.cases.cores", lambda: [0, 1, 5])
-    monkeypatch.setattr("psutil.cpu_count", lambda logical: None if logical else 2)
-    assert (thread_count("all"), thread_count("3")) == (2, 3)  # two cores, one of them twice
-    monkeypatch.setattr("psutil.cpu_count", lambda logical: None)
-    assert thread_count("all") == 3
-    with pytest.raises(UserError, match="threads=4: this process may use 3 cores"):
-        thread_count("4")
 
 
 def test_a_network_without_a_stride_is_not_second_guessed(case: Callable[..., Case]) -> None:
