@@ -149,10 +149,16 @@ def with_last_word(
         if os.getpid() != own:
             os._exit(1)  # a copy that the network forked came this far
         with suppress(BaseException):
-            text = "".join(traceback.format_exception(error))
-            connection.send(("error", explain(error), text[-LONGEST_TRACEBACK:]))
+            connection.send(("error", explain(error), _traceback(error)))
             return
         os._exit(1)  # the parent is gone, or the network closed the connection
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]
+    except BaseException:  # noqa: BLE001 - an exception of the network's own may refuse to be shown
+        return ""
 
 
 def _tell_in_a_line(name: str) -> None:

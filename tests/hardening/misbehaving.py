@@ -7,12 +7,10 @@ import builtins
 import ctypes
 import gc
 import locale
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,9 +18,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mischief import (
+    LONG,
+    InterruptsWhenAsked,
+    Nameless,
+    NoException,
+    SaysANumber,
+    Unsayable,
+    Unshowable,
+    alarm,
+    catch_signals,
+    child_of_multiprocessing,
+    close_everything,
+    copy_once,
+    daemon,
+    end_by,
+    endless,
+    fork,
+    go_away,
+    ignore_signals,
+    raising,
+    replace_streams,
+    sleep_often,
+    stubborn,
+    thread,
+    write_everywhere,
+)
 from torch import Tensor, nn
-
-LONG = 600  # seconds: longer than any test waits
 
 
 class Net(nn.Module):
@@ -53,44 +75,7 @@ def when_measured(action: Callable[[], object]) -> type[nn.Module]:
     return type("Measured", (Net,), {"called": lambda self, x: None if x.is_meta else action()})
 
 
-def raising(error: Callable[[], BaseException]) -> Callable[[], object]:
-    def action() -> None:
-        raise error()
-
-    return action
-
-
 # What is raised
-
-
-class NoException(BaseException):
-    """Derived from nothing that `except Exception` catches."""
-
-
-class Unsayable(Exception):
-    def __str__(self) -> str:
-        raise ValueError("no text")
-
-
-class InterruptsWhenAsked(Exception):
-    def __str__(self) -> str:
-        raise KeyboardInterrupt
-
-
-class SaysANumber(Exception):
-    def __str__(self) -> str:
-        return 3  # noqa: PLE0307
-
-
-class Unshowable(BaseException):
-    def __repr__(self) -> str:
-        raise SystemExit(1)
-
-    __str__ = __repr__
-
-
-def endless() -> object:
-    return endless()
 
 
 InterruptsItself = when_built(raising(KeyboardInterrupt))
@@ -113,15 +98,6 @@ RecursesLater = when_measured(endless)
 # How a process ends
 
 
-def end_by(number: int) -> Callable[[], object]:
-    return lambda: os.kill(os.getpid(), number)
-
-
-def alarm() -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
-    time.sleep(LONG)
-
-
 QuitsWith0 = when_built(lambda: os._exit(0))
 QuitsWith1 = when_built(lambda: os._exit(1))
 QuitsWith3Later = when_measured(lambda: os._exit(3))
@@ -135,50 +111,6 @@ KillsItsParent = when_measured(lambda: (os.kill(os.getppid(), signal.SIGKILL), t
 
 
 # What goes on beside it
-
-
-def daemon() -> None:
-    """A process that nobody waits for, in a session of its own."""
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            time.sleep(LONG)
-        os._exit(0)
-
-
-def stubborn() -> None:
-    """Processes that ignore what would end them."""
-    subprocess.Popen(["sh", "-c", "trap '' TERM INT HUP; sleep 600; sleep 600"])
-
-
-copied: list[int] = []
-
-
-def copy_once() -> None:
-    """The copy goes on as if it were the process that measures."""
-    if not copied:
-        copied.append(os.getpid())
-        os.fork()
-
-
-def fork() -> None:
-    process = os.fork()
-    if process == 0:
-        os._exit(0)
-    os.waitpid(process, 0)
-
-
-def child_of_multiprocessing() -> None:
-    multiprocessing.get_context("fork").Process(target=time.sleep, args=(LONG,)).start()
-
-
-def thread(target: Callable[..., object], *arguments: object, daemon: bool = False) -> None:
-    threading.Thread(target=target, args=arguments, daemon=daemon).start()
-
-
-def sleep_often() -> None:
-    while True:
-        time.sleep(0.001)
 
 
 LeavesAThread = when_built(lambda: thread(time.sleep, LONG))
@@ -200,40 +132,8 @@ CopiesItself = when_measured(copy_once)
 # What it does to its process
 
 
-def close_everything() -> None:
-    os.closerange(3, 256)
-
-
-def write_everywhere() -> None:
-    for number in range(3, 64):
-        try:
-            os.write(number, b"\x00\x00\x00\x04ruin" * 3)
-        except OSError:
-            continue
-
-
-def replace_streams() -> None:
-    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
-
-
-def ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def catch_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, lambda *_: None)
-
-
 def break_torch() -> None:
     torch.empty = torch.ones = torch.rand = None
-
-
-def go_away() -> None:
-    Path("elsewhere").mkdir(exist_ok=True)
-    os.chdir("elsewhere")
-    Path().absolute().rmdir()
 
 
 ClosesItsStreams = when_built(lambda: os.closerange(0, 3))
@@ -370,14 +270,17 @@ class HidesItsSignature(Net):
         raise NoException("no signature")
 
 
-class Meta(type):
-    @property
-    def __name__(cls) -> str:
-        raise NoException("no name")
-
-
-class Nameless(Exception, metaclass=Meta):
-    """Even its class raises when it is asked for a name."""
-
-
 RaisesNameless = when_built(raising(Nameless))
+
+
+def leave_everything() -> None:
+    thread(time.sleep, LONG)
+    atexit.register(time.sleep, LONG)
+    subprocess.Popen(["sleep", str(LONG)])
+    daemon()
+    stubborn()
+    child_of_multiprocessing()
+    ignore_signals()
+
+
+LeavesEverything = when_built(leave_everything)
