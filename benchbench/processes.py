@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from benchbench.supervisor import supervise
 SILENCE_SECONDS = 600.0  # without a sign of life from the child
 STOP_SECONDS = 60.0  # to finish the call under way after Ctrl-C; a second one ends the wait
 GOODBYE_SECONDS = 5.0  # for a child to end that has said its last word
+PAUSE_SECONDS = 0.005  # between two looks whether a child has ended
 LONGEST_TRACEBACK = 20_000  # characters
 # A Python that starts would import from these folders before it hears of the parent's path.
 SAFE_PATH, SEARCH_PATH = "PYTHONSAFEPATH", "PYTHONPATH"
@@ -76,16 +78,16 @@ def run(
             _start(child)
         child_end.close()
         _listen(parent_end, told, name, SILENCE_SECONDS)
-        child.join(GOODBYE_SECONDS)
+        _join(child, GOODBYE_SECONDS)
     except (EOFError, Unreadable):
-        child.join(GOODBYE_SECONDS)
+        _join(child, GOODBYE_SECONDS)
         raise _died(name, child.exitcode) from None
     except UserError:
-        child.join(GOODBYE_SECONDS)  # killed while it ends, it would leave a warning behind
+        _join(child, GOODBYE_SECONDS)  # killed while it ends, it would leave a warning behind
         raise
     except KeyboardInterrupt:
         if _stop(parent_end, told, name, stop_seconds):
-            child.join(GOODBYE_SECONDS)
+            _join(child, GOODBYE_SECONDS)
         raise Interrupted from None
     finally:
         _end(child)
@@ -221,11 +223,22 @@ def _stop(connection: Connection, told: Told, name: str, seconds: float) -> bool
     return True
 
 
+def _join(child: multiprocessing.process.BaseProcess, seconds: float) -> None:
+    """Wait for a child to end, so many seconds at most.
+
+    Not by the pipe that multiprocessing waits on: the network may have written to it, and Python
+    would take that for the end and wait for ever.
+    """
+    deadline = time.monotonic() + seconds
+    while child.exitcode is None and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+
+
 def _end(child: multiprocessing.process.BaseProcess) -> None:
     """Leave no process behind: the supervisor kills what is below it, and ends."""
     if child.is_alive():  # not before it was started
         child.terminate()
-        child.join(GOODBYE_SECONDS)
+        _join(child, GOODBYE_SECONDS)
     if child.is_alive():
         child.kill()
         child.join()
@@ -234,7 +247,7 @@ def _end(child: multiprocessing.process.BaseProcess) -> None:
 def _died(name: str, exit_code: int | None) -> UserError:
     """The error for a child that ended without a word."""
     if exit_code is None:
-        return UserError(f"{name} closed its connection to benchbench, and was ended")
+        return UserError(f"{name} closed its connection to benchbench, or wrote to it")
     if exit_code == -signal.SIGKILL:
         why = "was killed, most likely because memory ran out; try a smaller batch_size"
     elif exit_code < 0:

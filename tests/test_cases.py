@@ -82,6 +82,12 @@ def test_a_target_that_leads_nowhere_is_named(target: str, message: str) -> None
     assert target in str(raised.value)
 
 
+def test_a_file_whose_name_is_taken_is_named() -> None:
+    Path("json.py").write_text("")
+    with pytest.raises(UserError, match=r"json has no 'Net'; json\.py in the working folder"):
+        import_network("json.Net")
+
+
 def test_a_module_that_fails_to_import_says_so(tmp_path: Path, theirs: str) -> None:
     (tmp_path / f"{theirs}.py").write_text("import nosuchpackage")
     with pytest.raises(UserError, match="No module named 'nosuchpackage'"):

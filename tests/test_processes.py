@@ -91,6 +91,7 @@ def test_what_goes_on_beside_it_ends_with_it(action: Callable[[], object], mark:
         (mischief.endless, (), "RecursionError: maximum recursion depth"),
         (mischief.close_everything, (), "exit code 1"),
         (mischief.write_everywhere, (), "its process"),
+        (mischief.write_for_ever, (), "closed its connection to benchbench, or wrote to it"),
         (threading.Lock, (), "cannot pickle"),
         (sys.exit, (0,), "tried to end the program with 0"),
     ],

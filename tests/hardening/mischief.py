@@ -111,6 +111,7 @@ def close_everything() -> None:
 
 
 def write_everywhere() -> None:
+    """Into the pipes to benchbench, until nobody reads them any more."""
     for number in range(3, 64):
         try:
             os.write(number, b"\x00\x00\x00\x04ruin" * 3)
@@ -169,3 +170,8 @@ def sleeping_thread() -> None:
 
 def sleeping_at_exit() -> None:
     atexit.register(time.sleep, LONG)
+
+
+def write_for_ever() -> None:
+    while True:
+        write_everywhere()
