@@ -1,21 +1,19 @@
 """The command line: compose with Hydra, run the jobs, say the exit code.
 
-`python -m benchbench --help` answers before torch is imported; keep it so.
+`python -m benchbench --help` answers before torch is imported; keep it so. What is imported here
+at the top may come from the working folder (a contextlib.py, say): nothing that Python itself has
+not loaded by then.
 """
-
-from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
 
-from benchbench import __version__
+from benchbench import __version__, search_path
 
 ERROR, INTERRUPTED = 2, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | tuple[str, ...] | None = None) -> int:
     """Run the command line `arguments` (default: this process's). Returns the exit code."""
     # Hydra would print its own many lines and exit with 1, our code for a regression.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -24,12 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benchbench {__version__}")
         return 0
     from benchbench.commandline import run_command_line
+    from benchbench.cores import leave_out_binding
 
+    leave_out_binding()
     return run_command_line(arguments)
 
 
 def entry_point() -> None:
     """The installed command `benchbench`."""
+    search_path.working_folder_last()
+    from contextlib import suppress
+
     _open_closed_streams()
     try:
         code = main()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import inspect
-import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from architectures.scaling import Scale, compound
+from benchbench import cgroup
 from benchbench.config import (
     ScaleSettings,
     Settings,
@@ -23,7 +22,9 @@ from benchbench.config import (
     options,
     unknown_option,
 )
+from benchbench.cores import cores, count_distinct, fastest
 from benchbench.errors import UserError, first_line, unknown
+from benchbench.processes import apart
 from benchbench.support import RUNTIME_OPTIONS, check_installed
 
 if TYPE_CHECKING:
@@ -214,43 +215,60 @@ def _scaled(target: str, arguments: Mapping[str, Any], settings: ScaleSettings) 
     Raises:
         UserError: the network's class has no such argument, or it is no number.
     """
-    scaled = {}
+    scaled: dict[str, float] = {}
     for key in ("width", "depth"):
         factor = getattr(_scale(settings), key)
         if factor == 1:
             continue
-        parameters = inspect.signature(import_network(target)).parameters
+        parameters = _parameters(target) if is_ours(target) else apart(target, _parameters, target)
         if key not in parameters:
             typed = getattr(settings, key)
             asked = f"scale.phi={settings.phi:g}" if typed == 1 else f"scale.{key}={typed:g}"
             raise UserError(f"{asked}: {target} has no argument {key!r}")
-        own = arguments.get(key, parameters[key].default)
+        own = arguments.get(key, parameters[key])
         if isinstance(own, bool) or not isinstance(own, (int, float)):
             raise UserError(f"model.{key}={own}: must be a number to be scaled")
         scaled[key] = own * factor
     return scaled
 
 
+def _parameters(target: str) -> dict[str, Any]:
+    """The arguments of a network, with those defaults that are plain numbers."""
+    parameters = inspect.signature(import_network(target)).parameters.values()
+    return {
+        one.name: one.default if type(one.default) in (bool, int, float) else None
+        for one in parameters
+    }
+
+
+def is_ours(target: str) -> bool:
+    """Whether a network's code comes with benchbench or torch; of other code nothing is known."""
+    return target.startswith(("architectures.", "benchbench.", "torch."))
+
+
 def thread_count(threads: str) -> int:
-    """A number of threads, `all` being the physical cores this process may run on.
+    """A number of threads, `all` being one for each core of the fastest kind.
+
+    Two logical cores that share one core's arithmetic units count once, and the quota of a control
+    group ends the count. Slow cores beside fast ones are left out: all threads wait for the last.
 
     Raises:
-        UserError: more threads than cores, which would measure the scheduler.
+        UserError: more threads than cores, or than the quota has time for, which would measure
+            the scheduler.
     """
-    available = len(cores())
-    # Two threads of one core share its arithmetic units: "all" is the cores that have their own.
-    physical = min(psutil.cpu_count(logical=False) or available, available)
-    count = physical if threads == "all" else int(threads)
-    if count > available:
-        raise UserError(f"threads={threads}: this process may use {available} cores")
+    allowed, quota = cores(), cgroup.quota(cgroup.folders())
+    if threads == "all":
+        count = count_distinct(fastest(allowed))
+        return count if quota is None else max(1, min(count, int(quota)))
+    count = int(threads)
+    if count > len(allowed):
+        raise UserError(f"threads={threads}: this process may use {len(allowed)} cores")
+    if quota is not None and count > max(1.0, quota):
+        raise UserError(
+            f"threads={threads}: a control group's quota has time for {quota:g} cores, so that "
+            "more threads would be stopped by it; threads=all takes what there is"
+        )
     return count
-
-
-def cores() -> list[int]:
-    """The cores this process may run on; where the system does not say, all there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def import_network(target: str) -> type[nn.Module]:
@@ -288,9 +306,19 @@ def _resolve(target: str) -> object:
         for part in parts[length:]:
             found = getattr(found, part, None)
         if found is None:
-            raise UserError(f"model._target_={target}: {module_name} has no {parts[length]!r}")
+            message = f"model._target_={target}: {module_name} has no {parts[length]!r}"
+            raise UserError(message + _hidden(parts[0]))
         return found
     raise UserError(f"model._target_={target}: there is no module {parts[0]!r} to import")
+
+
+def _hidden(name: str) -> str:
+    """What to add where the working folder has a module of a name that is taken."""
+    own = next((path for path in (Path(f"{name}.py"), Path(name)) if path.exists()), None)
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if own is None or (file and Path(file).resolve().is_relative_to(own.resolve())):
+        return ""
+    return f"; {own} in the working folder has the name of another module: rename it"
 
 
 def _preprocessing(name: str) -> str:

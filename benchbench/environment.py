@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import __version__, cgroup
-from benchbench.cases import Case, cores
+from benchbench.cases import Case
+from benchbench.cores import BINDING_VARIABLES, cores, kinds, left_out
 from benchbench.device import cpu_info, cpu_name
 from benchbench.revision import own_revision
 from benchbench.sensors import MEMORY_CLOCK, SM_CLOCK, ask, open_sensors
@@ -43,7 +44,7 @@ VARIABLES = (
     *("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"),
 )
 # Where code, weights and input came from does not say how fast they run here.
-NOT_COMPARED = ("git", "network_git", "weights", "input", "lock", "fingerprint")
+NOT_COMPARED = ("git", "network_git", "weights", "input", "lock", "left_out", "fingerprint")
 # The machine's noise and roofs are the same for all of its runtimes.
 NOT_IN_FINGERPRINT = (*NOT_COMPARED, "runtime")
 MISSING = object()  # no value of a key, which is not the same as None
@@ -51,13 +52,15 @@ MISSING = object()  # no value of a key, which is not the same as None
 
 def machine_environment() -> dict[str, Any]:
     """What can be known without importing torch."""
-    return {
+    found = {
         "machine": _machine(),
         "python": platform.python_version(),
         "packages": {"benchbench": __version__} | {name: _version(name) for name in PACKAGES},
         "variables": _variables(),
         "git": own_revision(),
     }
+    without = left_out()
+    return found | {"left_out": without} if without else found
 
 
 def torch_environment(case: Case) -> dict[str, Any]:
@@ -131,7 +134,9 @@ def _differences(key: str, one: Any, other: Any) -> Iterator[str]:
 def _machine() -> dict[str, Any]:
     import psutil
 
-    return {
+    by_kind = kinds(cores())
+    # Only where there are several: records of other machines keep their fingerprint.
+    return ({"core_kinds": by_kind} if len(by_kind) > 1 else {}) | {
         "cpu": cpu_name(),
         "architecture": platform.machine(),
         "cpu_flags": cpu_flags(),
@@ -175,7 +180,8 @@ def _variables() -> dict[str, str]:
     return {
         name: value
         for name, value in sorted(os.environ.items())
-        if name.startswith(VARIABLE_PREFIXES) or name in VARIABLES
+        if (name.startswith(VARIABLE_PREFIXES) or name in VARIABLES)
+        and name not in BINDING_VARIABLES
     }
 
 

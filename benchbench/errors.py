@@ -83,19 +83,29 @@ def shortened(text: str, longest: int = LONGEST_VALUE) -> str:
 
 def first_line(error: BaseException) -> str:
     """What an exception says, in one line; if it says nothing, its name and where it was raised."""
-    said = _said(error)
-    if not said:
-        return f"{type(error).__name__}{_place(error)}"
-    first, *more = said.split("\n", 2)
+    first, *more = _text(error).strip().splitlines() or [kind(error) + _place(error)]
     line = f"{first} {more[0].strip()}" if more and first.endswith(":") else first
     return shortened(line.strip(), 2 * LONGEST_VALUE)
 
 
-def _said(error: BaseException) -> str:
+def described(error: BaseException) -> str:
+    """An exception's class and what it says: "ValueError: no such key"; the class once."""
+    line = first_line(error)
+    return f"{kind(error)}: {line}" if _text(error).strip() else line
+
+
+def kind(error: BaseException) -> str:
+    """The name of an exception's class, asked past a metaclass that answers otherwise."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return shortened(name)
+
+
+def _text(error: BaseException) -> str:
+    """An exception's text. One of a network's own may raise when asked, or answer anything."""
     try:
-        return str(error).strip()
-    except Exception as other:  # noqa: BLE001 - an exception's own code may do anything
-        return f"{type(error).__name__}, whose own text raises {type(other).__name__}"
+        return str.__str__(str(error))
+    except BaseException:  # noqa: BLE001 - whatever it raises, it has no text
+        return "its text cannot be read"
 
 
 def _place(error: BaseException) -> str:
@@ -111,4 +121,4 @@ def _place(error: BaseException) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocator refused: Python's, PyTorch's (a bare RuntimeError), CUDA's."""
     phrases = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-    return isinstance(error, MemoryError) or any(phrase in _said(error) for phrase in phrases)
+    return isinstance(error, MemoryError) or any(phrase in _text(error) for phrase in phrases)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchbench.cases import Case, fed_one_tensor
 from benchbench.config import BudgetSettings, ProfilerSettings
@@ -18,13 +19,17 @@ from benchbench.folders import remove_abandoned, temporary_prefix
 from benchbench.inputs import CALIBRATION_IMAGES, check_image
 from benchbench.lock import machine_lock
 from benchbench.measurements import Layer, Measurement, absent, joined
-from benchbench.networks import build, total_stride
+from benchbench.networks import build, look, total_stride
+from benchbench.processes import Interrupted
 from benchbench.provenance import check_weights
 from benchbench.revision import network_revision
 from benchbench.roofline import ROOF_METRICS
 from benchbench.runtimes.graph import NO_GRAPH
 from benchbench.runtimes.running import needs_preparation
-from benchbench.worker import INTERLEAVED, PREPARING, Interrupted, Progress, Work, run
+from benchbench.worker import INTERLEAVED, PREPARING, Progress, Work, run
+
+if TYPE_CHECKING:
+    from benchbench.counting.cost import Cost
 
 # Profilers that share a fresh process, in the order they run in. Memory and energy have their
 # own, because what another one allocated or heated up would be counted.
@@ -233,9 +238,6 @@ def _checked(
     remarks = _check_input(case, profilers)
     if remarks:
         measured.environment["input"] = {"remarks": list(remarks)}
-    weights = check_weights(case)
-    if weights is not None:
-        measured.environment["weights"] = weights
     network = network_revision(case.target)
     if network is not None:
         measured.environment["network_git"] = network
@@ -243,7 +245,11 @@ def _checked(
 
     check_device(case)
     progress("complexity", 0.0)
-    return measured, _count(measured, profilers)
+    count = not (profilers.accuracy or profilers.agreement)
+    weights, counted = look(case, partial(_looked_at, count=count))
+    if weights is not None:
+        measured.environment["weights"] = weights
+    return measured, _count(measured, counted, profilers)
 
 
 def _warnings(measured: Measured) -> Sequence[str]:
@@ -354,19 +360,14 @@ def _scaled(progress: Progress, work: Work, budget: BudgetSettings) -> Progress:
     return lambda name, fraction: progress(f"{name}, {which}", fraction)
 
 
-def _count(measured: Measured, profilers: ProfilerSettings) -> ProfilerSettings:
-    """Count the case, also when nobody asked: that refuses what cannot run.
-
-    Returns the profilers that are still worth running.
-    """
-    from benchbench.profilers.complexity import check_resolution, complexity
+def _count(
+    measured: Measured, counted: Cost | None, profilers: ProfilerSettings
+) -> ProfilerSettings:
+    """Keep the counts that were asked for. Returns the profilers that are still worth running."""
     from benchbench.profilers.fvcore import LARGEST_MULTIPLY_ADDS, TOO_LARGE
 
-    case = measured.case
-    if profilers.accuracy or profilers.agreement:  # no operator without a formula stops them
-        check_resolution(case, total_stride(build(case, "meta")))
+    if counted is None:
         return profilers
-    counted = complexity(case)
     if profilers.complexity:
         measured.measurements += counted.measurements
         measured.layers = counted.layers
@@ -374,3 +375,18 @@ def _count(measured: Measured, profilers: ProfilerSettings) -> ProfilerSettings:
         return profilers
     measured.measurements.append(absent("flops_fvcore", TOO_LARGE))
     return replace(profilers, fvcore=False)
+
+
+def _looked_at(case: Case, *, count: bool) -> tuple[dict[str, Any] | None, Cost | None]:
+    """What is known of a network's weights, and its counts.
+
+    It is counted also where nobody asked, unless the operators without a formula may not stop it:
+    that refuses what cannot run.
+    """
+    from benchbench.profilers.complexity import check_resolution, complexity
+
+    weights = check_weights(case)
+    if count:
+        return weights, complexity(case)
+    check_resolution(case, total_stride(build(case, "meta")))
+    return weights, None

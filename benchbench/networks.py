@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchbench.cases import Case, import_network
+from benchbench.cases import Case, import_network, is_ours
 from benchbench.errors import UserError, first_line, is_out_of_memory, unknown
+from benchbench.processes import apart
 from benchbench.weights import read, recognise
 
 if TYPE_CHECKING:
     from torch import nn
+
+Found = TypeVar("Found")
+
+
+def look(case: Case, function: Callable[[Case], Found]) -> Found:
+    """What a function finds that builds a case's network, in a process of its own if need be.
+
+    A network of the user's may do anything to the process that it is built in.
+    """
+    return function(case) if is_ours(case.target) else apart(case.name, function, case)
 
 
 def build(case: Case, device: str, *, calibrated: bool = True) -> nn.Module:

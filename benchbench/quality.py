@@ -111,12 +111,25 @@ def _remarks(measured: Measured) -> Iterator[str]:
 def _remarks_on_the_run(measured: Measured) -> Iterator[str]:
     if measured.case.mode == "train":
         yield "counts are of the forward alone"
+    yield from _remarks_on_cores(measured)
     if "lock" in measured.environment:
         yield str(measured.environment["lock"])
     if measured.unfinished is not None:
         yield f"unfinished: this is known after {measured.unfinished}"
     if measured.interrupted:
         yield "interrupted: this is what was measured until then"
+
+
+def _remarks_on_cores(measured: Measured) -> Iterator[str]:
+    """Which kind of core was measured, where there are several, and what was not obeyed."""
+    kinds = measured.environment.get("machine", {}).get("core_kinds", {})
+    processes = [process for item in measured.measurements for process in item.processes]
+    used = {core for told in processes for core in (told.get("core"), *told.get("cores", ()))}
+    names = [name for name, cores in kinds.items() if used & {*cores}]
+    if names:
+        yield f"of {len(kinds)} kinds of cores it ran on {' and '.join(names)}"
+    if without := measured.environment.get("left_out"):
+        yield f"measured without {', '.join(without)}: threads are placed by benchbench itself"
 
 
 def _remarks_on_accuracy(measured: Measured) -> Iterator[str]:

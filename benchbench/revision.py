@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +18,12 @@ PACKAGE = Path(__file__).parent
 SECONDS = 10  # for git to answer
 
 
+@cache
 def own_revision() -> dict[str, Any] | None:
-    """The commit of benchbench in a checkout, or the one it was installed from; else None."""
+    """The commit of benchbench in a checkout, or the one it was installed from; else None.
+
+    Asked once: what is imported does not change with a later commit.
+    """
     beside = [PACKAGE, PACKAGE.parent / "architectures", PACKAGE.parent / "conf"]
     return revision(PACKAGE / "__init__.py", [path for path in beside if path.exists()]) or (
         _installed_from()

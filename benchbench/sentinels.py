@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from benchbench import cgroup
-from benchbench.cases import cores
+from benchbench.cores import cores, siblings
 
 PROC = Path("/proc")
 SYSTEM_CORES = Path("/sys/devices/system/cpu")
@@ -115,8 +115,7 @@ def idlest_core(allowed: Sequence[int], seconds: float = 0.1) -> int:
     before = core_jiffies(_text(PROC / "stat"))
     time.sleep(seconds)
     after = core_jiffies(_text(PROC / "stat"))
-    siblings = {core: _siblings(core, SYSTEM_CORES) for core in allowed}
-    return idlest(before, after, allowed, siblings)
+    return idlest(before, after, allowed, {core: siblings(core) for core in allowed})
 
 
 def idlest(
@@ -185,16 +184,6 @@ def _frequency_of_cpuinfo(cpuinfo: str, allowed: Sequence[int]) -> float | None:
         if frequency is not None and _number(block, "processor", ":") in allowed:
             told.append(frequency)
     return fmean(told) if told else None
-
-
-def _siblings(core: int, system_cores: Path) -> list[int]:
-    """The cores that share one core's arithmetic units, itself included, from "0-1" or "0,64"."""
-    text = _text(system_cores / f"cpu{core}/topology/thread_siblings_list").strip()
-    found: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
 
 
 def _number(text: str, name: str, separator: str) -> float | None:

@@ -12,7 +12,7 @@ import pytest
 from torch import nn
 from variants import variant
 
-from benchbench.cases import Case, from_models, import_network, thread_count
+from benchbench.cases import Case, from_models, import_network
 from benchbench.config import Settings
 from benchbench.errors import UserError
 from benchbench.networks import build
@@ -82,6 +82,12 @@ def test_a_target_that_leads_nowhere_is_named(target: str, message: str) -> None
     assert target in str(raised.value)
 
 
+def test_a_file_whose_name_is_taken_is_named() -> None:
+    Path("json.py").write_text("")
+    with pytest.raises(UserError, match=r"json has no 'Net'; json\.py in the working folder"):
+        import_network("json.Net")
+
+
 def test_a_module_that_fails_to_import_says_so(tmp_path: Path, theirs: str) -> None:
     (tmp_path / f"{theirs}.py").write_text("import nosuchpackage")
     with pytest.raises(UserError, match="No module named 'nosuchpackage'"):
@@ -132,16 +138,6 @@ def test_top_level_resolution_wins() -> None:
 def test_a_case_can_be_sent_to_a_worker(case: Callable[..., Case]) -> None:
     made = case(arguments={"width": 0.5})
     assert pickle.loads(pickle.dumps(made)) == made
-
-
-def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchbench.cases.cores", lambda: [0, 1, 5])
-    monkeypatch.setattr("psutil.cpu_count", lambda logical: None if logical else 2)
-    assert (thread_count("all"), thread_count("3")) == (2, 3)  # two cores, one of them twice
-    monkeypatch.setattr("psutil.cpu_count", lambda logical: None)
-    assert thread_count("all") == 3
-    with pytest.raises(UserError, match="threads=4: this process may use 3 cores"):
-        thread_count("4")
 
 
 def test_a_network_without_a_stride_is_not_second_guessed(case: Callable[..., Case]) -> None:

@@ -36,11 +36,30 @@ def test_the_machine_is_described() -> None:
 
 
 def test_variables_that_change_timings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.setenv("OMP_PROC_BIND", "close")
     monkeypatch.setenv("MY_PASSWORD", "secret")
-    found = machine_environment()["variables"]
-    assert found["OMP_PROC_BIND"] == "true"
-    assert "MY_PASSWORD" not in found
+    found = machine_environment()
+    assert found["variables"]["OMP_WAIT_POLICY"] == "active"
+    assert found["left_out"]["OMP_PROC_BIND"] == "close"
+    assert not {"MY_PASSWORD", "OMP_PROC_BIND"} & found["variables"].keys()
+
+
+def test_what_is_left_out_and_kinds_of_cores_change_no_other_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Records of machines with one kind of core keep their fingerprint."""
+    monkeypatch.setattr(environment_module, "left_out", dict)
+    monkeypatch.setattr(environment_module, "kinds", lambda cores: {"": cores})
+    before = machine_environment()
+    assert "core_kinds" not in before["machine"]
+    assert "left_out" not in before
+    monkeypatch.setattr(environment_module, "left_out", lambda: {"OMP_PLACES": "cores"})
+    assert fingerprint(machine_environment()) == fingerprint(before)
+    monkeypatch.setattr(environment_module, "kinds", lambda _: {"cpu_core": [0], "cpu_atom": [1]})
+    assert differences(before, machine_environment()) == [
+        'machine.core_kinds: missing / {"cpu_atom": [1], "cpu_core": [0]}'
+    ]
 
 
 @pytest.fixture
@@ -133,7 +152,7 @@ def test_a_record_is_called_after_the_gpu_and_not_after_the_cpu(case: Callable[.
 @pytest.fixture
 def complete(case: Callable[..., Case], gpu: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An environment with every key there can be, as it comes back from a database."""
-    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     found = machine_environment() | torch_environment(case(device="cuda"))
     found |= {"git": {"commit": "1f", "dirty": False}, "weights": {"format": "timm"}}
     return json.loads(json.dumps(found | {"fingerprint": fingerprint(found)}))

@@ -17,6 +17,8 @@ STAGES = (
         *("benchbench", "benchbench.errors", "benchbench.folders", "benchbench.metrics"),
         *("benchbench.measurements", "benchbench.statistics", "benchbench.roofline"),
         "benchbench.structure",
+        *("benchbench.cgroup", "benchbench.cores", "benchbench.search_path"),
+        *("benchbench.processes", "benchbench.supervisor"),
     ),
     ("benchbench.config", "benchbench.support"),
     ("benchbench.cases",),
@@ -26,7 +28,7 @@ STAGES = (
         *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
         "benchbench.revision",
-        *("benchbench.cgroup", "benchbench.sentinels", "benchbench.sensors", "benchbench.lock"),
+        *("benchbench.sentinels", "benchbench.sensors", "benchbench.lock"),
         *(
             "benchbench.worker",
             "benchbench.provenance",

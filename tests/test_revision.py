@@ -38,6 +38,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_own_revision_is_not_that_of_the_folder_it_is_called_from(repository: Path) -> None:
+    own_revision.cache_clear()
     found = own_revision()
     assert found is None or found["commit"] != git(repository, "rev-parse", "HEAD")
 
@@ -48,6 +49,7 @@ def test_own_revision_is_what_git_says_of_the_checkout(
 ) -> None:
     """Also under a hook, whose variables point every git at the hook's repository."""
     monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+    own_revision.cache_clear()
     found = own_revision()
     monkeypatch.delenv("GIT_DIR")
     assert found is not None

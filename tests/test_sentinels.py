@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchbench import sentinels
-from benchbench.cases import cores
 from benchbench.cgroup import Throttling
+from benchbench.cores import cores
 from benchbench.sentinels import (
     Jiffies,
     Snapshot,
@@ -180,21 +180,11 @@ def test_no_core_allowed_is_refused() -> None:
         idlest({}, {}, [], {})
 
 
-def test_siblings_are_read_as_the_kernel_lists_them(tmp_path: Path) -> None:
-    for core, text in ((0, "0-1\n"), (5, "5,69\n"), (7, "0-2,9\n")):
-        (tmp_path / f"cpu{core}/topology").mkdir(parents=True)
-        (tmp_path / f"cpu{core}/topology/thread_siblings_list").write_text(text)
-    assert sentinels._siblings(0, tmp_path) == [0, 1]
-    assert sentinels._siblings(5, tmp_path) == [5, 69]
-    assert sentinels._siblings(7, tmp_path) == [0, 1, 2, 9]
-    assert sentinels._siblings(8, tmp_path) == []
-
-
 def test_a_core_is_chosen_among_those_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before and after are two readings: core 0 idles between them, core 1 works."""
     texts = ["cpu0 5 0 0 90\ncpu1 5 0 0 95\n", "cpu0 5 0 0 100\ncpu1 15 0 0 95\n"]
     slept: list[float] = []
-    monkeypatch.setattr(sentinels, "_siblings", lambda *_: [])
+    monkeypatch.setattr(sentinels, "siblings", lambda *_: [])
     monkeypatch.setattr(sentinels, "_text", lambda _: texts[len(slept)])
     monkeypatch.setattr(sentinels.time, "sleep", slept.append)
     assert idlest_core([0, 1], seconds=0.25) == 0

@@ -13,10 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from benchbench.cases import Case, cores
+from benchbench.cases import Case
 from benchbench.config import BudgetSettings, ProfilerSettings
+from benchbench.cores import cores
 from benchbench.errors import UserError
 from benchbench.measure import measure
+from benchbench.processes import Interrupted
 from benchbench.worker import Work, explain, is_out_of_memory, run
 
 BRIEF = BudgetSettings(
@@ -174,8 +176,6 @@ def test_ctrl_c_keeps_what_was_measured(case: Callable[..., Case]) -> None:
         if fraction > 0 and not started.is_set():
             started.set()
             threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-
-    from benchbench.worker import Interrupted
 
     work = Work((case(),), ("latency",), BudgetSettings(seconds=600.0, min_samples=10**9))
     with pytest.raises(Interrupted):

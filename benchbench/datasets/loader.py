@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from architectures.preprocessing import PREPROCESSING, UnreadableImage, preprocess
-from benchbench.cases import Case, cores
+from benchbench.cases import Case
+from benchbench.cores import cores
 from benchbench.datasets.folder import LabelledImage
 
 THREADS = 4  # at most; Pillow and NumPy let go of the interpreter while they work

@@ -48,9 +48,10 @@ def _swaps(case: Case) -> tuple[list[Case], ProfilerSettings]:
     """The network and its worst layers, each beside one that obeys."""
     from benchbench.experiments.audit import worst_layers
     from benchbench.experiments.swaps import PROFILERS, cases
+    from benchbench.networks import look
     from benchbench.profilers.complexity import complexity
 
-    counts = complexity(case).measurements
+    counts = look(case, complexity).measurements
     paper = next(count for count in counts if count.metric == "memory_access_paper")
     return cases(case, worst_layers(paper)), PROFILERS
 

@@ -51,13 +51,14 @@ def explain(settings: Settings, job: Job) -> Result:
 def _cases(settings: Settings) -> list[Case]:
     """The networks that can be timed in time, in sets; those named one by one in any case."""
     from benchbench.experiments.explain import FEWEST_NETWORKS, in_sets
+    from benchbench.networks import look
     from benchbench.profilers.complexity import complexity
 
     models = settings.models or EVERY_VARIANT
     ways: dict[tuple[str, str], list[Case]] = {}
     for case in from_models(replace(settings, models=models)):
         ways.setdefault((case.runtime, case.precision), []).append(case)
-    counts = {case.name: complexity(case).multiply_adds for case in next(iter(ways.values()))}
+    counts = {case.name: look(case, complexity).multiply_adds for case in next(iter(ways.values()))}
     for name, count in counts.items():
         if not count:
             raise UserError(f"models: {name} has no multiply-adds, and task=explain is about them")

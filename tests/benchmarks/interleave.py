@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.contestants import Cell, cells, networks_of
 
-from benchbench.cases import cores
+from benchbench.cores import cores
 from benchbench.errors import UserError
 from benchbench.profilers.garbage import without_garbage_collection
 from benchbench.statistics.orders import orders

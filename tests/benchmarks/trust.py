@@ -26,8 +26,9 @@ from typing import Any
 from report import ROOT, Document, Row, child, save_page, table
 from slowed import SIDE
 
-from benchbench.cases import Case, cores
+from benchbench.cases import Case
 from benchbench.config import BudgetSettings, ProfilerSettings
+from benchbench.cores import cores
 from benchbench.measure import measure
 from benchbench.rounds import log_ratios
 from benchbench.statistics.verdicts import Answer, Verdict, paired, smallest_effect, threshold

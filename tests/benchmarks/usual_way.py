@@ -16,7 +16,8 @@ from statistics import fmean, stdev
 from time import perf_counter
 from typing import Any
 
-from benchbench.cases import Case, cores
+from benchbench.cases import Case
+from benchbench.cores import cores
 
 CALLS = 100
 MINIMUM_SECONDS = 0.5  # blocked_autorange's own default is 0.2
