@@ -15,6 +15,7 @@ from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
 from benchbench.errors import printable
+from benchbench.estimate import Size, estimate, size_of
 from benchbench.folders import remove_abandoned, temporary_prefix
 from benchbench.inputs import CALIBRATION_IMAGES, check_image
 from benchbench.lock import machine_lock
@@ -24,21 +25,14 @@ from benchbench.processes import Interrupted
 from benchbench.provenance import check_weights
 from benchbench.revision import network_revision
 from benchbench.roofline import ROOF_METRICS
-from benchbench.runtimes.graph import NO_GRAPH
 from benchbench.runtimes.running import needs_preparation
-from benchbench.worker import INTERLEAVED, PREPARING, Progress, Work, run
+from benchbench.schedule import KERNELS, ROOFS, executes, originals, prepared_together, processes
+from benchbench.worker import PREPARING, Progress, Work, run
 
 if TYPE_CHECKING:
     from benchbench.counting.cost import Cost
 
-# Profilers that share a fresh process, in the order they run in. Memory and energy have their
-# own, because what another one allocated or heated up would be counted.
-REPLICATED = (("latency", "device_time"), ("memory",), ("energy",))  # as often as the budget says
-ROOFS = ("roofs",)  # of the machine, whatever runs on it: taken once for each precision
-NOT_IN_RUNTIME = {"fvcore", "roofs"}  # of the network itself, and of the machine
-GRAPH = ("graph",)  # of runtimes that have one to read
-KERNELS = ("kernels",)
-ONCE = (("fvcore",), ("operators",), ("accuracy",), ("agreement",), GRAPH, KERNELS)
+WORTH_SAYING_SECONDS = 60.0  # of a run, to say beforehand how long it will take
 
 
 @dataclass
@@ -116,19 +110,21 @@ def measure(
         UserError: a case cannot be built, fed or executed here. What `kept` was told holds.
     """
     checked = [_checked(case, profilers, progress) for case in cases]
-    found = [measured for measured, _ in checked]
+    found = [measured for measured, _, _ in checked]
     for warning in dict.fromkeys(warning for measured in found for warning in _warnings(measured)):
         say(f"warning: {printable(warning)}")
-    remaining = replace(profilers, fvcore=any(wanted.fvcore for _, wanted in checked))
-    plan = list(_plan(cases, remaining, budget))
+    remaining = replace(profilers, fvcore=any(wanted.fvcore for _, wanted, _ in checked))
+    plan = list(processes(cases, remaining, budget))
     if not plan:
         return found
+    expected = estimate(cases, plan, [sized for _, _, sized in checked])
+    if expected.seconds > WORTH_SAYING_SECONDS:
+        say(str(expected))
     with machine_lock(cases[0].device_name, say) as remark:
         for measured in found:
             measured.environment |= {} if remark is None else {"lock": remark}
         try:
-            executes = any({*work.profilers} - NOT_IN_RUNTIME for work, _ in plan)
-            with _prepared(found, budget, progress, executes=executes) as folders:
+            with _prepared(found, budget, progress, executed=executes(plan)) as folders:
                 _carry_out(_in_folders(plan, folders), found, budget, progress, kept, lend)
         except (Interrupted, KeyboardInterrupt):  # the latter between two processes
             for measured in found:
@@ -138,7 +134,7 @@ def measure(
 
 @contextmanager
 def _prepared(
-    found: Sequence[Measured], budget: BudgetSettings, progress: Progress, *, executes: bool
+    found: Sequence[Measured], budget: BudgetSettings, progress: Progress, *, executed: bool
 ) -> Iterator[list[str | None]]:
     """Export and compile what has to be, each case in a folder that is there while it is used.
 
@@ -146,48 +142,22 @@ def _prepared(
     """
     folders: list[str | None] = []
     remove_abandoned()
-    originals = _originals([measured.case for measured in found])
+    every = [measured.case for measured in found]
     with TemporaryDirectory(prefix=temporary_prefix()) as parent:
-        for index, measured in enumerate(found):
-            if not executes or not needs_preparation(measured.case):
+        for original, case in zip(originals(every), every, strict=True):
+            if not executed or not needs_preparation(case):
                 folders.append(None)
                 continue
-            folder = Path(parent) / str(originals[index])
+            folder = Path(parent) / str(original)
             folder.mkdir(exist_ok=True)
             folders.append(str(folder))
-        for indices in _made_together(found, folders):
+        for indices in prepared_together(every) if executed else ():
             cases = tuple(
                 replace(fed_one_tensor(found[index].case), prepared=folders[index])
                 for index in indices
             )
             _do(Work(cases, PREPARING, budget), indices, found, progress)
         yield folders
-
-
-def _made_together(
-    found: Sequence[Measured], folders: Sequence[str | None]
-) -> Iterator[Sequence[int]]:
-    """A process for each network, but one for all the small ones of an experiment."""
-    originals = _originals([measured.case for measured in found])
-    indices = [index for index in sorted({*originals}) if folders[index] is not None]
-    in_turns = [index for index in indices if found[index].case.turn]
-    if in_turns:
-        yield in_turns
-    yield from ([index] for index in indices if not found[index].case.turn)
-
-
-def _originals(cases: Sequence[Case]) -> list[int]:
-    """Of each case the first that is the same network: in an experiment one stands in many sets.
-
-    Those that take no turns are all their own.
-    """
-    first: dict[str, int] = {}
-    return [
-        first.setdefault(repr(replace(case, name="", turn="", axes={}, processes=None)), index)
-        if case.turn
-        else index
-        for index, case in enumerate(cases)
-    ]
 
 
 def _in_folders(
@@ -232,7 +202,7 @@ def _carry_out(
 
 def _checked(
     case: Case, profilers: ProfilerSettings, progress: Progress
-) -> tuple[Measured, ProfilerSettings]:
+) -> tuple[Measured, ProfilerSettings, Size | None]:
     """Refuse what cannot run before anything is measured, and count the rest."""
     measured = Measured(case, machine_environment())
     remarks = _check_input(case, profilers)
@@ -249,7 +219,8 @@ def _checked(
     weights, counted = look(case, partial(_looked_at, count=count))
     if weights is not None:
         measured.environment["weights"] = weights
-    return measured, _count(measured, counted, profilers)
+    size = None if counted is None else size_of(counted)
+    return measured, _count(measured, counted, profilers), size
 
 
 def _warnings(measured: Measured) -> Sequence[str]:
@@ -275,61 +246,6 @@ def _check_input(case: Case, profilers: ProfilerSettings) -> tuple[str, ...]:
     return ()
 
 
-def _plan(
-    cases: Sequence[Case], profilers: ProfilerSettings, budget: BudgetSettings
-) -> Iterator[tuple[Work, Sequence[int]]]:
-    """Every process to start, with the indices of its cases.
-
-    Replicates of different profilers take turns, so that those of one lie further apart.
-    """
-    everyone = tuple(range(len(cases)))
-    count = 0
-    for number in range(budget.processes):
-        for group in _groups(number, experiment=bool(cases[0].turn)):
-            names = tuple(name for name in group if getattr(profilers, name))
-            for shared in _shares(names, cases):
-                indices = tuple(index for index in shared if _is_due(cases[index], number))
-                if names and indices and _has_it(names, cases[indices[0]]):
-                    count += 1
-                    chosen = tuple(cases[index] for index in indices)
-                    yield Work(chosen, names, budget, number), indices
-    if not count and cases[0].device != "cpu":
-        yield Work(tuple(cases), (), budget), everyone  # only to ask the device for its name
-
-
-def _is_due(case: Case, number: int) -> bool:
-    """Whether a case is measured in the process of this number at all."""
-    return case.processes is None or number < case.processes
-
-
-def _groups(number: int, *, experiment: bool) -> Sequence[Sequence[str]]:
-    """What the process of this number does, in order.
-
-    In an experiment the roofs come first: what they let one expect is written down before anything
-    is timed. Elsewhere the machine is known by the first process, and its roofs may be too.
-    """
-    if number:
-        return REPLICATED
-    return (ROOFS, *REPLICATED, *ONCE) if experiment else (*REPLICATED, *ONCE, ROOFS)
-
-
-def _has_it(names: Sequence[str], case: Case) -> bool:
-    """Whether there is anything to find, so that a process is worth its start."""
-    return names != GRAPH or case.runtime not in NO_GRAPH
-
-
-def _shares(names: Sequence[str], cases: Sequence[Case]) -> list[tuple[int, ...]]:
-    """Which cases share a process: all that take turns, none that do not."""
-    if set(names) & set(INTERLEAVED):
-        return [tuple(range(len(cases)))]
-    if names == KERNELS and cases[0].turn:
-        return [tuple(sorted({*_originals(cases)}))]
-    if names == ROOFS:
-        precisions = [case.precision for case in cases]
-        return [(precisions.index(precision),) for precision in dict.fromkeys(precisions)]
-    return [(index,) for index in range(len(cases))]
-
-
 def _lent(measured: Measured, lend: Lend) -> bool:
     known = lend(measured)
     for measurement in known:
@@ -339,13 +255,13 @@ def _lent(measured: Measured, lend: Lend) -> bool:
 
 def _do(work: Work, indices: Sequence[int], found: Sequence[Measured], progress: Progress) -> None:
     """Do it, and hand on what is found: of a network without times, to all of its copies."""
-    originals = _originals([measured.case for measured in found])
+    first = originals([measured.case for measured in found])
 
     def received(index: int, result: Measurement | dict[str, Any]) -> None:
         own = indices[index]
         found[own].receive(result)
         if work.profilers in (PREPARING, KERNELS):
-            for other, original in enumerate(originals):
+            for other, original in enumerate(first):
                 if original == own != other:
                     found[other].receive(result)
 

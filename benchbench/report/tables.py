@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import quantiles
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -288,12 +288,14 @@ def inventory_tables(found: Inventory) -> list[RenderableType]:
     return [table, Text("\n".join(lines))]
 
 
-def plan_table(cases: Iterable[Case], profilers: Iterable[str], budget: str) -> RenderableType:
-    """What would run."""
+def plan_table(
+    cases: Iterable[Case], profilers: Iterable[str], budget: str, estimate: str
+) -> RenderableType:
+    """What would run, and for how long."""
     table = plain_table("plan: nothing is run")
     for heading in ("model", "device", "how", "profilers", "budget"):
         table.add_column(heading)
     names = ", ".join(profilers)
     for case in cases:
         table.add_row(case.name, case.device_name, describe(case), names, budget)
-    return table
+    return Group(table, Text(estimate))

@@ -30,10 +30,11 @@ def guidelines(settings: Settings, job: Job) -> Result:
 
         settings = replace(settings, guideline=settings.guideline or guideline_settings())
         cases = guideline_cases(settings)
+        budget = shortened(settings.budget, settings.task.rule["processes"])
+        settings = replace(settings, budget=budget)
         if settings.plan:
             return plan(cases, PROFILERS, settings)
-        budget = shortened(settings.budget, settings.task.rule["processes"])
-        records, interrupted = recorded(cases, PROFILERS, replace(settings, budget=budget), job)
+        records, interrupted = recorded(cases, PROFILERS, settings, job)
     result = judge(records)
     folder, problem = drawn(partial(save, result), None if interrupted else runs, records)
     if not interrupted and not result.decided:

@@ -36,7 +36,7 @@ def scaling(settings: Settings, job: Job) -> Result:
         counted, rows = [*_grid(settings), *_phis(settings)], list(_rows(settings))
         profilers = COUNTED if only_counts else MEASURED
         if settings.plan:
-            return plan([*counted, *rows], profilers, settings)
+            return plan(rows, profilers, settings, counted)
         records, _ = recorded(counted, COUNTED, settings, job)
         measured, interrupted = recorded(rows, profilers, settings, job)
         records += measured

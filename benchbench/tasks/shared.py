@@ -8,11 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchbench.cases import Case
+from benchbench.cases import Case, is_ours
 from benchbench.config import ProfilerSettings, Settings
 from benchbench.errors import NoEvidence, UserError
+from benchbench.estimate import Size, estimate, size_of
 from benchbench.folders import check_writable
 from benchbench.jobs import Job, Result
+from benchbench.schedule import processes
 
 if TYPE_CHECKING:
     from benchbench.experiments.selftest import Threshold
@@ -92,13 +94,47 @@ def threshold(settings: Settings, environment: Mapping[str, Any]) -> Threshold:
     return known_threshold(selftests)
 
 
-def plan(cases: Sequence[Case], profilers: ProfilerSettings, settings: Settings) -> Result:
+def plan(
+    cases: Sequence[Case],
+    profilers: ProfilerSettings,
+    settings: Settings,
+    counted: Sequence[Case] = (),
+) -> Result:
+    """What would be measured, and for how long; `counted` are cases whose counts alone are taken."""
     from benchbench.records import SCHEMA_VERSION
     from benchbench.report.tables import plan_table
 
     names = [name for name, wanted in asdict(profilers).items() if wanted]
+    work = list(processes(cases, profilers, settings.budget))
+    expected = estimate(cases, work, [_size(case) for case in cases])
     entries = [
-        asdict(case) | {"input_shape": list(case.input_shape), "profilers": names} for case in cases
+        asdict(case) | {"input_shape": list(case.input_shape), "profilers": done}
+        for case, done in [
+            *((case, ["complexity"]) for case in counted),
+            *((case, names) for case in cases),
+        ]
     ]
-    document = {"schema_version": SCHEMA_VERSION, "task": settings.task.name, "plan": entries}
-    return Result([plan_table(cases, names, settings.budget.name)], document, entries)
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "task": settings.task.name,
+        "estimate": {
+            "seconds": round(expected.seconds),
+            "preparation_seconds": round(expected.preparation_seconds),
+        },
+        "plan": entries,
+    }
+    return Result(
+        [plan_table([*counted, *cases], names, settings.budget.name, str(expected))],
+        document,
+        entries,
+    )
+
+
+def _size(case: Case) -> Size | None:
+    """The size of a network of ours; code of others is not run for a plan."""
+    from benchbench.profilers.complexity import complexity
+
+    try:
+        return size_of(complexity(case)) if is_ours(case.target) else None
+    except UserError:  # measuring it will say why
+        return None
