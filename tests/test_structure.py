@@ -46,7 +46,7 @@ def test_lists_become_tuples_and_defaults_are_filled_in() -> None:
         (GOOD | {"inner": {}}, "inner is {} and not a list"),
         (
             GOOD | {"inner": [{"sizes": [1, 2.0]}]},
-            r"inner\[0\]\.sizes\[1\] is 2\.0 and not a whole",
+            r"inner\[0\]\.sizes\[1\] is 2\.0 and not",
         ),
         (GOOD | {"inner": [{"sizes": [], "note": 1}]}, "note is 1 and not a text or null"),
     ],
