@@ -100,7 +100,7 @@ def plan(
     settings: Settings,
     counted: Sequence[Case] = (),
 ) -> Result:
-    """What would be measured, and for how long; `counted` are cases whose counts alone are taken."""
+    """What would be measured, and for how long. Of `counted` cases only counts are taken."""
     from benchbench.records import SCHEMA_VERSION
     from benchbench.report.tables import plan_table
 
