@@ -17,8 +17,9 @@ from benchbench.errors import UserError
 from benchbench.jobs import Job
 from benchbench.measure import Measured, measure
 from benchbench.measurements import Measurement
+from benchbench.processes import Interrupted
 from benchbench.store import Store
-from benchbench.worker import Interrupted, Work
+from benchbench.worker import Work
 
 BUDGET = BudgetSettings(processes=3)
 VALUES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -149,7 +150,7 @@ def test_a_killed_parent_takes_everything_with_it(mark: str, tmp_path: Path) -> 
         "apart('mine', mischief.daemon_and_sleep)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(HARDENING.parents[1])}
-    process = psutil.Popen([sys.executable, "-c", program], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
     while not Path("started").exists():
         time.sleep(0.05)
     assert len(marked(mark)) >= 4  # itself, the supervisor, the child and its daemon

@@ -96,6 +96,16 @@ def test_an_undisturbed_measurement_is_an_a_and_says_why(judge: Judge) -> None:
     assert judge() == ("A", ("5 processes agree on latency within 0.8 %, no disturbance seen",))
 
 
+def test_the_kind_of_core_is_told_where_there_are_several(judge: Judge) -> None:
+    machine = MACHINE | {"core_kinds": {"cpu_core": [0, 1], "cpu_atom": [2, 3]}}
+    assert (
+        "of 2 kinds of cores it ran on cpu_core"
+        in judge({**process(), "core": 1}, machine=machine)[1]
+    )
+    both = judge({**process(), "cores": [1, 2]}, machine=machine)[1]
+    assert "of 2 kinds of cores it ran on cpu_core and cpu_atom" in both
+
+
 @pytest.mark.parametrize(
     ("count", "grade", "reason"),
     [

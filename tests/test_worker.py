@@ -15,7 +15,7 @@ import pytest
 
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings, ProfilerSettings
-from benchbench.cores import cores
+from benchbench.cores import cores, measured_cores
 from benchbench.errors import UserError
 from benchbench.measure import measure
 from benchbench.processes import Interrupted
@@ -77,6 +77,27 @@ def test_threads_are_set_before_torch_is_there(
     run(work, quiet, lambda _, result: received.append(result))
     assert Path("seen").read_text() == f"('{threads}', '{threads}') {threads}"
     assert received[0]["torch"]["threads"] == threads
+    latency = next(item for item in received if getattr(item, "metric", "") == "latency")
+    (process,) = latency.processes
+    placed = process.get("cores") or [process["core"]]
+    assert len(placed) >= threads
+    assert {*placed} <= {*measured_cores(cores(), threads)}
+
+
+def test_a_network_that_sets_its_threads_is_refused(
+    case: Callable[..., Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record would say one thread."""
+    (tmp_path / "greedily.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        torch.set_num_threads(2)\n"
+        "        return x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="threads=1: model=mine sets torch's number of threads"):
+        run(Work((case(name="mine", target="greedily.Net"),), ("latency",), BRIEF), quiet, nobody)
 
 
 def test_fvcore_is_left_out_where_it_would_take_minutes(case: Callable[..., Case]) -> None:

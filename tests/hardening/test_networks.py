@@ -52,17 +52,46 @@ REFUSED = {
     "LeavesADaemonAndQuits": "ended with exit code 0",
     "ClosesEverything": "ended with exit code 1",
     "ClosesEverythingLater": "ended with exit code 1",
+    "ClosesItsStreams": "Bad file descriptor",
+    "GoesAway": "No such file",
+    "SetsThreads": "sets torch's number of threads to 2",
+    "SetsThreadsLater": "sets torch's number of threads to 2",
+    "SetsDefaultDevice": "meta tensor",
+    "BreaksTorch": "'NoneType' object is not callable",
+    "BreaksBuiltins": "its process",
+    "DeletesItself": "no module 'misbehaving'",
+    "AllocatesTooMuch": "not enough memory",
+    "AllocatesTooMuchAtOnce": "MemoryError",
+    "ReturnsALoop": "recursion",
+    "CannotBeCopied": "NoException: no copies",
+    "EvaluatesToNothing": "NoneType",
+    "MovesToNothing": "NoneType",
+    "HasNoParameters": "NoException: no parameters",
+    "HasNoStride": "NoException: no stride",
+    "HasAnEndlessStride": "resolution=32",
+    "TakesTwo": "missing 1 required positional argument: 'y'",
+    "NeedsAnArgument": "missing 1 required positional argument: 'width'",
+    "HasNoForward": "forward",
+    "IsBuiltAsAnother": "'int' object",
+    "CannotBeBuilt": "signature",
+    "HidesItsSignature": "signature",
 }
 MEASURED = (
     *("Net", "LeavesAThread", "LeavesAThreadLater", "LeavesADaemonThread", "ExitsInAThread"),
     *("SleepsAtExit", "LeavesAProcess", "LeavesAStubbornProcess", "LeavesADaemon"),
-    *("LeavesAChild", "Forks", "CopiesItself"),
+    *("LeavesAChild", "Forks", "CopiesItself", "ReplacesStreams", "IgnoresSignals"),
+    *("CatchesSignals", "ClearsTheEnvironment", "ChangesTheLocale", "DisablesCollection"),
+    *("SetsDefaultType", "EnablesGradients", "StopsTheClock", "MakesWarningsErrors"),
+    *("LimitsItsRecursion", "ModifiesItsInput", "ReturnsNothing", "ReturnsText", "ReturnsItself"),
+    "ReturnsAGenerator",
 )
 # They are measured, and what failed beside it is told in lines of their own.
 TOLD = {
     "FailsInAThread": "in a thread: RecursionError",
     "FailsAtExit": "NoException: at exit",
+    "FailsWhenDeleted": "NoException: deleted",
 }
+NOISY = {"PrintsMegabytes": "noisenoise", "WritesMegabytes": "noise\n", "Warns": "look here"}
 
 
 @pytest.fixture
@@ -92,7 +121,8 @@ def profile(
             variables={MARK: mark, "TMPDIR": str(temporary)},
         )
         assert not marked(mark)
-        assert not list(temporary.iterdir())
+        # torch makes that of its compiler's cache, also where nothing is compiled.
+        assert {path.name.partition("_")[0] for path in temporary.iterdir()} <= {"torchinductor"}
         return finished
 
     return run
@@ -158,6 +188,15 @@ def test_a_network_that_can_be_measured_is(name: str, profile: Shell, networks: 
     assert all(f"model={name}" in line and TOLD[name] in line for line in lines)
     assert bool(lines) == (name in TOLD)
     assert left(networks) == {"results"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOISY)
+def test_what_a_network_prints_stays_out_of_the_report(name: str, profile: Shell) -> None:
+    finished = profile(f"misbehaving.{name}", "profiler=latency")
+    assert finished.code == 0
+    assert finished.document["metrics"]["latency"]["value"] > 0
+    assert NOISY[name] in finished.err
 
 
 @pytest.mark.slow
