@@ -95,7 +95,8 @@ def from_settings(settings: Settings, name: str) -> Case:
     resolution = model.get("resolution")
     if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 1:
         if settings.resolution is None:
-            raise UserError(f"model.resolution={resolution}: must be a whole number of pixels")
+            what = f"model.resolution={resolution} of {target}"
+            raise UserError(f"{what}: must be a whole number of pixels")
         resolution = settings.resolution
     arguments = {key: value for key, value in model.items() if key not in NOT_ARGUMENTS}
     _refuse_nested_targets(arguments)

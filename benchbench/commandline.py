@@ -41,6 +41,7 @@ FREE_TEXT = (
     *("tag", "baseline", "candidate", "input", "labels", "weights", "records", "reason"),
     *("results", "store.url"),
 )
+LONGEST_ARGUMENT = 20_000  # characters; Hydra parses a thousand of them in milliseconds
 NOTHING = "nothing had been measured, so nothing is kept"
 WORST_FIRST = (ERROR, FAILED_CHECK, NO_EVIDENCE, DONE)
 
@@ -134,6 +135,8 @@ def _check_arguments(arguments: Sequence[str], quoted: Sequence[str]) -> Namespa
             argument.encode()
         except UnicodeEncodeError:
             raise UserError(f"{argument!r} is not valid UTF-8") from None
+        if len(argument) > LONGEST_ARGUMENT:
+            raise UserError(f"{shortened(argument)}: is longer than {LONGEST_ARGUMENT} characters")
         key, _, value = argument.partition("=")
         if key.startswith("--") and key[2:] in asdict(Settings()):
             raise UserError(f"{shortened(argument)}: settings have no dashes; say {key[2:]}=VALUE")
