@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from architectures.scaling import Scale, compound
-from benchbench import cgroup
 from benchbench.config import (
     ScaleSettings,
     Settings,
@@ -22,7 +21,7 @@ from benchbench.config import (
     options,
     unknown_option,
 )
-from benchbench.cores import cores, count_distinct, fastest
+from benchbench.cores import thread_count
 from benchbench.errors import UserError, first_line, unknown
 from benchbench.processes import apart
 from benchbench.support import RUNTIME_OPTIONS, check_installed
@@ -245,31 +244,6 @@ def _parameters(target: str) -> dict[str, Any]:
 def is_ours(target: str) -> bool:
     """Whether a network's code comes with benchbench or torch; of other code nothing is known."""
     return target.startswith(("architectures.", "benchbench.", "torch."))
-
-
-def thread_count(threads: str) -> int:
-    """A number of threads, `all` being one for each core of the fastest kind.
-
-    Two logical cores that share one core's arithmetic units count once, and the quota of a control
-    group ends the count. Slow cores beside fast ones are left out: all threads wait for the last.
-
-    Raises:
-        UserError: more threads than cores, or than the quota has time for, which would measure
-            the scheduler.
-    """
-    allowed, quota = cores(), cgroup.quota(cgroup.folders())
-    if threads == "all":
-        count = count_distinct(fastest(allowed))
-        return count if quota is None else max(1, min(count, int(quota)))
-    count = int(threads)
-    if count > len(allowed):
-        raise UserError(f"threads={threads}: this process may use {len(allowed)} cores")
-    if quota is not None and count > max(1.0, quota):
-        raise UserError(
-            f"threads={threads}: a control group's quota has time for {quota:g} cores, so that "
-            "more threads would be stopped by it; threads=all takes what there is"
-        )
-    return count
 
 
 def import_network(target: str) -> type[nn.Module]:

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from benchbench import cgroup
 from benchbench.errors import UserError
 
 SYSTEM = Path("/sys/devices")
@@ -126,6 +127,31 @@ def measured_cores(allowed: Sequence[int], threads: int, system: Path = SYSTEM) 
         return fast
     choices = (distinct(fast, system), distinct(allowed, system))
     return next((found for found in choices if found and len(found) >= threads), [*allowed])
+
+
+def thread_count(threads: str) -> int:
+    """A number of threads, `all` being one for each core of the fastest kind.
+
+    Two logical cores that share one core's arithmetic units count once, and the quota of a control
+    group ends the count. Slow cores beside fast ones are left out: all threads wait for the last.
+
+    Raises:
+        UserError: more threads than cores, or than the quota has time for, which would measure
+            the scheduler.
+    """
+    allowed, quota = cores(), cgroup.quota(cgroup.folders())
+    if threads == "all":
+        count = count_distinct(fastest(allowed))
+        return count if quota is None else max(1, min(count, int(quota)))
+    count = int(threads)
+    if count > len(allowed):
+        raise UserError(f"threads={threads}: this process may use {len(allowed)} cores")
+    if quota is not None and count > max(1.0, quota):
+        raise UserError(
+            f"threads={threads}: a control group's quota has time for {quota:g} cores, so that "
+            "more threads would be stopped by it; threads=all takes what there is"
+        )
+    return count
 
 
 def threads_of(process: Path = PROC / "self") -> dict[str, frozenset[int]]:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchbench import cases
 from benchbench import cores as cores_module
-from benchbench.cases import thread_count
 from benchbench.cores import (
     BINDING_VARIABLES,
     check_spread,
@@ -22,6 +20,7 @@ from benchbench.cores import (
     measured_cores,
     parsed,
     siblings,
+    thread_count,
     threads_of,
 )
 from benchbench.errors import UserError
@@ -104,13 +103,13 @@ def test_threads(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cores_module, "SYSTEM", machine("0-1", "2-3"))
-    monkeypatch.setattr(cases, "cores", lambda: [0, 1, 2, 3])
-    monkeypatch.setattr(cases, "fastest", lambda allowed: allowed)
+    folder = machine("0-1", "2-3")
+    monkeypatch.setattr(cores_module, "cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(cores_module, "fastest", lambda allowed: allowed)
     monkeypatch.setattr(
-        cases, "count_distinct", lambda allowed: count_distinct(allowed, cores_module.SYSTEM)
+        cores_module, "count_distinct", lambda allowed: count_distinct(allowed, folder)
     )
-    monkeypatch.setattr(cases.cgroup, "quota", lambda _: quota)
+    monkeypatch.setattr(cores_module.cgroup, "quota", lambda _: quota)
     if isinstance(expected, int):
         assert thread_count(threads) == expected
         return
