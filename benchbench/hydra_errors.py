@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from benchbench.config import Settings, conf_dir, options, unknown_option
-from benchbench.errors import UserError, first_line, is_out_of_memory, shortened, unknown
+from benchbench.errors import UserError, described, first_line, is_out_of_memory, shortened, unknown
 
 
 def explain_hydra_error(error: BaseException, overrides: Sequence[str] = ()) -> str:
@@ -31,9 +31,12 @@ def explain_hydra_error(error: BaseException, overrides: Sequence[str] = ()) -> 
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _configuration(error, overrides)
-    return (
-        f"{_network(overrides)}{type(error).__name__}: {first_line(error)}; debug=true shows where"
-    )
+    where = _network(overrides)
+    if "Got NoneType" in first_line(error):
+        return f"{where}a choice cannot be null; task=list shows what there is to choose"
+    if isinstance(error, (OSError, ValueError)):
+        return f"{where}{getattr(error, 'strerror', None) or first_line(error)}"
+    return f"{where}{described(error)}; debug=true shows where"
 
 
 def _network(overrides: Sequence[str]) -> str:

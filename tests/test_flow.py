@@ -27,7 +27,7 @@ STAGES = (
     (
         *("benchbench.counting", "benchbench.datasets", "benchbench.inputs", "benchbench.runtimes"),
         *("benchbench.profilers", "benchbench.device", "benchbench.environment"),
-        "benchbench.revision",
+        *("benchbench.revision", "benchbench.schedule", "benchbench.estimate"),
         *("benchbench.sentinels", "benchbench.sensors", "benchbench.lock"),
         *(
             "benchbench.worker",

@@ -10,7 +10,7 @@ import pytest
 from conftest import Finished
 from made import in_turn
 
-from benchbench import measure
+from benchbench import measure, schedule
 from benchbench.config import Settings
 from benchbench.errors import UserError
 from benchbench.measurements import Measurement, exact
@@ -58,7 +58,9 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
                 received(index, found)
 
     monkeypatch.setattr(measure, "run", run)
-    monkeypatch.setattr(measure, "needs_preparation", lambda _: False)
+    for place in (measure, schedule):
+        monkeypatch.setattr(place, "needs_preparation", lambda _: False)
+    monkeypatch.setattr(measure, "WORTH_SAYING_SECONDS", float("inf"))
 
 
 def kept() -> list[str]:
@@ -111,21 +113,22 @@ def test_what_no_records_option_finds_is_told_by_its_id(
     assert done.err == f"benchbench: {BROKEN}; kept until then: {said.format(*kept())}\n"
 
 
+@pytest.mark.parametrize("room", [1, 0])
 def test_only_what_the_store_has_is_said_to_be_kept(
-    cli: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    """A disk that is full at the second of three records, and at the first."""
-    for room in (1, 0):
-        left, put = iter(range(room)), Store.put
+    """A disk that is full at the second of three records, or at the first: measuring goes on."""
+    left, put = iter(range(room)), Store.put
 
-        def full(store: Store, record: Any, left: Any = left, put: Any = put) -> None:
-            if next(left, None) is None:
-                raise UserError("store.url: database or disk is full")
-            put(store, record)
+    def full(store: Store, record: Any) -> None:
+        if next(left, None) is None:
+            raise UserError("store.url: database or disk is full")
+        put(store, record)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(Store, "put", full)
-            done = cli(*SMALL, "task=rank", MODELS)
-        assert done.code == 2
-        said = f"; kept until then: {kept()[-1]}" if room else ""
-        assert done.err == f"benchbench: store.url: database or disk is full{said}\n"
+    monkeypatch.setattr(Store, "put", full)
+    done = cli(*SMALL, "task=rank", MODELS)
+    assert done.code == 2
+    said = f"; kept until then: {kept()[-1]}" if room else ""
+    full_disk, end = done.err.splitlines()
+    assert full_disk.startswith("benchbench: store.url: database or disk is full; measuring")
+    assert end == f"benchbench: {BROKEN}{said}"

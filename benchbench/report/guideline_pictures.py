@@ -163,7 +163,9 @@ def _panel(axes: Axes, result: Result, question: Question, ledger: str) -> Any:
     values = effects(found[0], question[1], ledger, ridges, launches)
     percent = [[100 * value for value in row] for row in values]
     norm = SymLogNorm(linthresh=3, vmin=-300, vmax=300)
+    # As a picture inside the SVG: each of its ten thousand triangles would be an element there.
     image = axes.pcolormesh(ridges, launches, percent, cmap="RdBu_r", norm=norm, shading="gouraud")
+    image.set_rasterized(True)
     needed = 100 * result.rule.smallest
     if min(map(min, percent)) < needed < max(map(max, percent)):
         axes.contour(ridges, launches, percent, levels=[needed], colors="grey", linewidths=1)

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchbench.measurements import Layer
 from benchbench.metrics import si
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# A dollar sign in the name of a network or a file begins no formula.
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "benchbench",
+    "text.parse_math": False,
+}
 CURRENCIES = {
     "multiply_adds": ("multiply-adds", ""),
     "memory_access_fused": ("memory access, fused", "B"),
@@ -60,13 +66,39 @@ def write(figures: Mapping[str, Callable[[], Figure]], runs: Path, name: str, cr
     with tempfile.TemporaryDirectory(dir=runs, prefix=".") as scratch:
         unfinished = Path(scratch) / "pictures"
         unfinished.mkdir()
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "benchbench"}):
+        with rc_context(STYLE):
             for stem, draw in figures.items():
                 figure = draw()
+                _without_mathematics(figure)
                 figure.savefig(unfinished / f"{stem}.png", dpi=150)
                 figure.savefig(unfinished / f"{stem}.svg", metadata={"Date": None})
         _place(unfinished, folder)
     return folder
+
+
+def _without_mathematics(figure: Figure) -> None:
+    """Label logarithmic axes in plain digits, since no text is read as mathematics here."""
+    from matplotlib.ticker import LogFormatter
+
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        for formatter, replace in (
+            (axis.get_major_formatter(), axis.set_major_formatter),
+            (axis.get_minor_formatter(), axis.set_minor_formatter),
+        ):
+            if isinstance(formatter, LogFormatter):
+                replace(_in_digits(formatter))
+
+
+def _in_digits(formatter: Any) -> Any:
+    """A formatter that labels the same ticks as one of matplotlib's for logarithmic axes."""
+    from matplotlib.ticker import LogFormatter
+
+    thresholds, threshold = formatter.minor_thresholds, formatter._linthresh
+    plain: Any = LogFormatter(formatter._base, formatter.labelOnlyBase, thresholds, threshold)
+    plain._num_to_string = lambda value, *_: (
+        si(value, "", 3) if abs(value) >= 1000 else f"{value:g}"
+    )
+    return plain
 
 
 def _place(unfinished: Path, folder: Path) -> None:

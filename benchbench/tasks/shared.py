@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbench.cases import Case, is_ours
 from benchbench.config import ProfilerSettings, Settings
-from benchbench.errors import NoEvidence, UserError
+from benchbench.errors import NoEvidence, UserError, described
 from benchbench.estimate import Size, estimate, size_of
 from benchbench.folders import check_writable
 from benchbench.jobs import Job, Result
@@ -47,10 +47,10 @@ def drawn(
         return None, None
     try:
         folder = save(runs)
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - whatever keeps a picture from being drawn
         what = f"record {records[0].id} is" if len(records) == 1 else "the records are"
         whose = "its" if len(records) == 1 else "their"
-        return None, f"{what} kept, but {whose} pictures are not: {error}"
+        return None, f"{what} kept, but {whose} pictures are not: {described(error)}"
     return None if folder is None else str(folder), None
 
 

@@ -122,7 +122,7 @@ FLAGS = (
     *("--nosuch", "-x", "--cfg", "--cfg nosuch", "-c nosuch", "--info nosuch", "--resolve"),
     *("--config-dir", "--config-dir nosuch", "--config-name nosuch", "-cn nosuch", "--package"),
     *("--config-path /", "-cp pkg://json", "--experimental-rerun x", "--exp x", "--run --cfg job"),
-    *("-m --cfg job", "--shell-completion", "--cfg job -p nosuch"),
+    *("-m --cfg job", "--cfg job -p nosuch"),
 )
 CALL = "{_target_: os.mkdir, path: written}"
 GLOBAL = "# @package _global_\nhydra:\n"
