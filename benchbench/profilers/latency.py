@@ -62,7 +62,7 @@ class Contestant:
     prepared: Prepared
     running: Running | None
     warm_up: WarmUp
-    activations: dict[str, Any]
+    activations: dict[str, Any] | None  # None: another process has looked at them
     copied: bool = True  # False: it cannot be copied, so it stays where it is
     calls: int = 1  # per sample
     samples: list[Sample] = field(default_factory=list)
@@ -135,8 +135,11 @@ def _latency(
         yield from ((0, measurement) for measurement in found)
     evict, evicted_bytes = evictor(cases[0]) if cases[0].cache == "cold" else (None, 0)
     stopwatch = _stopwatch(cases[0])
+    # The weights are the same in every process, and to look costs dozens of networks a minute.
+    looked_at = number == 0 or len(cases) == 1
     contestants = [
-        _contestant(prepared or prepare(case), stopwatch, budget, beat) for case in cases
+        _contestant(prepared or prepare(case), stopwatch, budget, beat, looked_at=looked_at)
+        for case in cases
     ]
     turns = Turns(contestants, stopwatch, control_probe(cases[0]), evict, Random(number))
     turns.watch = _watch(cases[0], turns, beat)
@@ -209,10 +212,10 @@ def _cold_start(case: Case) -> tuple[Prepared | None, list[Measurement]]:
 
 
 def _contestant(
-    prepared: Prepared, stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat
+    prepared: Prepared, stopwatch: Stopwatch, budget: BudgetSettings, beat: Beat, *, looked_at: bool
 ) -> Contestant:
     case = prepared.case
-    alive = prepared.activations()
+    alive = prepared.activations() if looked_at else None
     running = prepared.running()
     curve = warm_up(running.call, stopwatch, budget, beat)
     # What throws data out of the caches does so before every sample.
@@ -331,8 +334,9 @@ def _measurement(contestant: Contestant, shared: dict[str, Any]) -> Measurement:
         "block_samples": contestant.block_samples,
         "waited_ns": [round(1e9 * sample.waited) for sample in contestant.samples],
         "copied": contestant.copied,
-        "activations": contestant.activations,
     }
+    if contestant.activations is not None:
+        details["activations"] = contestant.activations
     seconds = tuple(sample.seconds for sample in contestant.samples)
     return Measurement("latency", samples=(seconds,), details={"processes": [details]})
 

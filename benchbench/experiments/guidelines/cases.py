@@ -24,8 +24,11 @@ from benchbench.support import installed_runtimes
 
 PROFILERS = ProfilerSettings(complexity=True, latency=True, roofs=True, kernels=True)
 QUICK_RUNTIMES = {"cpu": ("eager", "onnxruntime"), "cuda": ("eager", "cuda_graph")}
-# What a stack needs of a budget: its calls are alike, and dozens of stacks take turns.
-SECONDS, WARM_UP_SECONDS, WARM_UP_LIMIT_SECONDS, FEWEST_SAMPLES = 0.2, 0.05, 0.1, 3
+# What a stack needs of a budget: its calls are alike, and dozens of stacks take turns. Seconds of
+# timed calls and of the warm-up at most, with budget=quick and with others.
+QUICK_SECONDS, SECONDS = 0.15, 0.2
+QUICK_WARM_UP_SECONDS, WARM_UP_SECONDS = 0.05, 0.1
+FEWEST_SAMPLES = 3
 REPRODUCED_PROCESSES = 3  # no verdict hangs on the paper's own channels
 
 
@@ -67,12 +70,13 @@ def _refuse_others(settings: Settings) -> None:
 
 def shortened(budget: BudgetSettings, fewest_processes: int) -> BudgetSettings:
     """The budget of a run whose networks are dozens of stacks: more processes, less in each."""
+    quick = budget.name == "quick"
     return replace(
         budget,
         processes=max(budget.processes, fewest_processes),
-        seconds=min(budget.seconds, SECONDS),
-        warm_up_seconds=WARM_UP_SECONDS,
-        warm_up_limit_seconds=WARM_UP_LIMIT_SECONDS,
+        seconds=min(budget.seconds, QUICK_SECONDS if quick else SECONDS),
+        warm_up_seconds=QUICK_WARM_UP_SECONDS,
+        warm_up_limit_seconds=QUICK_WARM_UP_SECONDS if quick else WARM_UP_SECONDS,
         min_samples=min(budget.min_samples, FEWEST_SAMPLES),
     )
 
