@@ -213,7 +213,8 @@ def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
 
 def test_warnings_as_errors_change_nothing(shell: Shell) -> None:
     finished = shell(
-        *("model=mobilenet_v3_small", "resolution=64", "output=json", *BRIEF),
+        *("model=mobilenet_v3_small", "resolution=64", "output=json"),
+        *("budget.processes=1", *BRIEF[1:]),
         variables={"PYTHONWARNINGS": "error"},
     )
     assert (finished.code, finished.err) == (0, "")

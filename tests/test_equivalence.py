@@ -21,6 +21,11 @@ from benchbench import networks
 from benchbench.cases import Case
 
 PIXELS, BATCH = 64, 2
+# As their smaller siblings, but for the number of blocks.
+LARGE = (
+    *("resnet101", "resnet152", "resnet200", "efficientnet_b4", "efficientnet_b5"),
+    *("efficientnet_lite4", "efficientnet_v2_m"),
+)
 LOADED = {"torchvision": "torchvision", "timm": "timm", "efficientnet-lite-pytorch": "lite_pytorch"}
 
 
@@ -108,7 +113,7 @@ def parameters(selected: Callable[[Reference], bool]) -> list[Any]:
     """The references of a kind as parameters of a test, the giants marked slow."""
     slow = [pytest.mark.slow]
     return [
-        pytest.param(item, id=item.label, marks=slow if item.variant in GIANTS else [])
+        pytest.param(item, id=item.label, marks=slow if item.variant in (*GIANTS, *LARGE) else [])
         for item in filter(selected, REFERENCES)
     ]
 
