@@ -6,7 +6,7 @@ DEVICE ?= cpu
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt benchbench/__init__.py
 
-.PHONY: run test test-hardening test-slow lint format readme bench-count bench-help bench-zoo bench-trust bench-runtimes bench-kills clean
+.PHONY: run test test-extended test-slow lint format readme bench-count bench-help bench-zoo bench-trust bench-runtimes bench-kills clean
 
 run: .venv/.installed
 	.venv/bin/python -m benchbench model=$(MODEL) device=$(DEVICE) $(ARGS)
@@ -14,8 +14,8 @@ run: .venv/.installed
 test: .venv/.installed-test
 	.venv/bin/python -m pytest -q -n 2 $(ARGS)
 
-test-hardening: .venv/.installed-test
-	.venv/bin/python -m pytest -q -n 2 -m 'hardening and not slow' $(ARGS)
+test-extended: .venv/.installed-test
+	.venv/bin/python -m pytest -q -n 2 -m 'extended and not slow' $(ARGS)
 
 test-slow: .venv/.installed-test
 	.venv/bin/python -m pytest -q -m slow $(ARGS)

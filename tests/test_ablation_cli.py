@@ -14,6 +14,7 @@ QUICK = (
 )
 
 
+@pytest.mark.extended
 def test_an_ablation_is_measured_and_judged_again(
     shell: Callable[..., Finished], cli: Callable[..., Finished]
 ) -> None:

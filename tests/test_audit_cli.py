@@ -47,6 +47,7 @@ def test_several_are_counted_and_said_something_of(cli: Cli) -> None:
     assert again.document["sayings"] == finished.document["sayings"]
 
 
+@pytest.mark.extended
 def test_layers_are_timed_beside_their_twins(cli: Cli) -> None:
     """Whatever the clock says, every pair of the plan is there, with an interval."""
     planned = cli(*AUDIT, *SMALL, "plan=true").document["plan"]

@@ -211,6 +211,7 @@ def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.extended
 def test_warnings_as_errors_change_nothing(shell: Shell) -> None:
     finished = shell(
         *("model=mobilenet_v3_small", "resolution=64", "output=json"),
@@ -267,6 +268,7 @@ def test_a_killed_worker_loses_one_process_at_most() -> None:
     assert record["latency"].samples
 
 
+@pytest.mark.extended
 def test_two_runs_measure_one_after_the_other() -> None:
     """The second says whom it waits for, and waits without using its core."""
     words = ("model=mobilenet_v3_small", "profiler=latency", "resolution=64", "plots=false")

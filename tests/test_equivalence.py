@@ -110,10 +110,10 @@ def gradient(network: nn.Module, images: Tensor) -> float:
 
 
 def parameters(selected: Callable[[Reference], bool]) -> list[Any]:
-    """The references of a kind as parameters of a test, the giants marked slow."""
-    slow = [pytest.mark.slow]
+    """The references of a kind as parameters of a test, those of large networks marked."""
+    marks = dict.fromkeys(LARGE, pytest.mark.extended) | dict.fromkeys(GIANTS, pytest.mark.slow)
     return [
-        pytest.param(item, id=item.label, marks=slow if item.variant in (*GIANTS, *LARGE) else [])
+        pytest.param(item, id=item.label, marks=marks.get(item.variant, ()))
         for item in filter(selected, REFERENCES)
     ]
 

@@ -43,7 +43,7 @@ def test_one_command_measures_a_network_on_several_runtimes(cli: Cli) -> None:
     assert len({document["environment"]["fingerprint"] for document in documents}) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_ranking_over_runtimes_and_precisions(cli: Cli) -> None:
     finished = cli(
         *("task=rank", f"models=[{{{ONE_LAYER}}}]", "runtimes=[onnxruntime,openvino]"),

@@ -38,7 +38,7 @@ WHAT = {
 }
 FILLS = {"SUPPORTED": "full", "REFUTED": "none", "INCONCLUSIVE": "none"}
 MARKS = {"SUPPORTED": "o", "REFUTED": "o", "INCONCLUSIVE": "x"}
-RIDGES, LAUNCHES, POINTS = (0.1, 300.0), (1e2, 1e8), 40
+RIDGES, LAUNCHES, POINTS = (0.1, 300.0), (1e2, 1e8), 28
 
 
 def save(result: Result, runs: Path) -> str | None:

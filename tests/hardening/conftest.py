@@ -1,4 +1,4 @@
-"""Everything in this folder is marked `hardening`: hundreds of wrong inputs, minutes in all."""
+"""Everything in this folder is marked `extended`: hundreds of wrong inputs, minutes in all."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.hardening)
+            item.add_marker(pytest.mark.extended)

@@ -15,7 +15,7 @@ from benchbench.report.terminal import encodable, terminal_text
 from benchbench.run import csv_text
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202egnp [/x] [bold]b[/bold] :smile: \r"
-SHOWN = r"\x1b[31mred\x1b]0;title\x07 \u202egnp [/x] [bold]b[/bold] :smile: \r"
+SHOWN = r"\x1b[31mred\x1b]0;title \u202egnp [/x] [bold]b[/bold] :smile:"  # rich drops \x07 and \r
 
 
 def shown(cell: str, encoding: str = "utf-8") -> str:
