@@ -128,6 +128,12 @@ def _unwatched(subject: Subject) -> Iterator[Finding]:
         yield Finding("B", "nothing tells whether other work disturbed it; measure again")
 
 
+def _unwatched_figure(subject: Subject) -> Iterator[Finding]:
+    """The same of figures whose processes tell of themselves; for others no advice would help."""
+    if subject.processes:
+        yield from _unwatched(subject)
+
+
 def _watched(process: Mapping[str, Any]) -> bool:
     """By sentinels on the host, or by a driver that knew which processes are on the GPU.
 
@@ -278,7 +284,7 @@ CHECKS_OF: Mapping[str, tuple[Check, ...]] = {
     "time": CHECKS,
     "peak": (_few_processes, _spread),
     "figure": (
-        *(_few_processes, _spread, _unwatched, gpu_clock, gpu_neighbours),
+        *(_few_processes, _spread, _unwatched_figure, gpu_clock, gpu_neighbours),
         *(_profiler_overhead, two_ways_to_energy),
     ),
 }

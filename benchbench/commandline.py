@@ -29,7 +29,7 @@ from benchbench.config import (
     settings,
     unknown_option,
 )
-from benchbench.errors import LONGEST_LINE, NoEvidence, UserError, printable, shortened
+from benchbench.errors import NoEvidence, UserError, say, shortened
 from benchbench.hydra_errors import explain_hydra_error
 from benchbench.hydra_limits import check_flags, check_overrides, limits
 from benchbench.jobs import DONE, ERROR, FAILED_CHECK, INTERRUPTED, NO_EVIDENCE, Job
@@ -85,7 +85,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
             _run_hydra(overrides_first(quoted, flags.overrides), sweep)
     except KeyboardInterrupt:
         kept = sweep.kept or sweep.done
-        _complain(f"interrupted; {'what was measured until then is kept' if kept else NOTHING}")
+        say(f"interrupted; {'what was measured until then is kept' if kept else NOTHING}")
         return INTERRUPTED
     except SystemExit as stop:  # Hydra's --help and the like
         return ERROR if stop.code else DONE  # Hydra has said why
@@ -242,26 +242,20 @@ def _summary(sweep: Sweep, arguments: Sequence[str]) -> int:
     if not sweep.codes:
         if sweep.is_sweep or {"-m", "--multirun"} & set(arguments):
             swept = [argument for argument in arguments if "glob(" in argument]
-            _complain(f"{' '.join(swept) or 'the sweep'}: matches nothing; see task=list")
+            say(f"{' '.join(swept) or 'the sweep'}: matches nothing; see task=list")
             return ERROR
         return DONE  # --cfg, --info or completion: there was no job to do
     if sweep.is_sweep and sweep.failures:
         total = len(sweep.codes)
-        _complain(f"{sweep.done} of {total} jobs done; failed: {'; '.join(sweep.failures)}")
+        say(f"{sweep.done} of {total} jobs done; failed: {'; '.join(sweep.failures)}")
     return sweep.exit_code
 
 
 def _report(error: BaseException, debug: bool, overrides: Sequence[str]) -> int:
     if debug:
         traceback.print_exception(error)
-    _complain(explain_hydra_error(error, overrides))
+    say(explain_hydra_error(error, overrides))
     return NO_EVIDENCE if isinstance(error, NoEvidence) else ERROR
-
-
-def _complain(line: str) -> None:
-    with suppress(OSError):  # stderr is full: the exit code still tells
-        line = printable(shortened(line, LONGEST_LINE))
-        print(f"benchbench: {line}", file=sys.stderr, flush=True)
 
 
 class SweepFolder(Callback):

@@ -111,7 +111,9 @@ def _engine(url: URL, connect: Callable[[], sqlite3.Connection] | None) -> Engin
 
 
 def _serialised(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    # Half a character, as a name of a file may hold, is no Unicode: it would not be read again.
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return text.encode(errors="replace").decode()
 
 
 def _deserialised(text: object) -> object:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 
@@ -69,8 +71,15 @@ def suggestion(name: str, options: Sequence[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that neither moves the cursor of a terminal nor fails to be encoded."""
+    """A text that moves no cursor of a terminal, and that UTF-8 can encode."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def say(line: str) -> None:
+    """Tell the user something on stderr, in one line; if stderr is full or gone, go on."""
+    with suppress(OSError, ValueError):
+        line = printable(shortened(line, LONGEST_LINE))
+        print(f"benchbench: {line}", file=sys.stderr, flush=True)
 
 
 def shortened(text: str, longest: int = LONGEST_VALUE) -> str:

@@ -42,6 +42,7 @@ WRITTEN_OF_A_JOB = ("name", "config_name", "override_dirname", "num", "id")
 
 # The choices of conf/ that a bare word is looked for in, the most likely first.
 GROUPS = ("model", "task", "device", "runtime", "profiler", "budget", "store", "guideline")
+PACKAGES = ("_global_", "_group_", "_here_", "_name_")  # Hydra's words for places
 LARGEST_FILE = 2**20  # bytes of a configuration file
 MOST_VALUES = 10_000  # in one
 Method = Callable[..., Any]
@@ -94,7 +95,8 @@ def _check_key(override: Override, text: str) -> None:
     if not key:
         raise UserError(f"{shortened(text)}: has no key; settings are written key=value")
     for place in (key, override.package or ""):
-        if place.replace("/", ".").split(".")[0] == "hydra":
+        parts = [part for part in place.replace("/", ".").split(".") if part not in PACKAGES]
+        if parts[:1] == ["hydra"]:
             raise UserError(
                 f"{shortened(text)}: Hydra's own settings cannot be changed; "
                 "results=FOLDER says where files go, -m runs a sweep"
@@ -158,7 +160,7 @@ def _with_own_section(load_configuration: Method) -> Method:
 
 def _of_bounded_size(load_config: Method) -> Method:
     def checked(self: ConfigSource, config_path: str) -> Any:
-        path = Path(self.path, config_path).with_suffix(".yaml")
+        path = Path(self.path, self._normalize_file_name(config_path))
         if path.is_file():
             _check_size(path)
         return load_config(self, config_path)

@@ -14,7 +14,6 @@ from benchbench.cases import Case, fed_one_tensor
 from benchbench.config import BudgetSettings, ProfilerSettings
 from benchbench.datasets.folder import read_contents
 from benchbench.environment import machine_environment
-from benchbench.errors import printable
 from benchbench.estimate import Size, estimate, size_of
 from benchbench.folders import remove_abandoned, temporary_prefix
 from benchbench.inputs import CALIBRATION_IMAGES, check_image
@@ -104,7 +103,8 @@ def measure(
     """Count the cases, then measure them in fresh processes, one of them at a time.
 
     `kept` is told what is known after each process, so that nothing of it can be lost any more;
-    `say`, whose end this one has to wait for. `lend` is asked for roofs before they are measured.
+    `say` receives warnings, how long the run will take, and whom it waits for. `lend` is asked for
+    roofs before they are measured.
 
     Raises:
         UserError: a case cannot be built, fed or executed here. What `kept` was told holds.
@@ -112,7 +112,7 @@ def measure(
     checked = [_checked(case, profilers, progress) for case in cases]
     found = [measured for measured, _, _ in checked]
     for warning in dict.fromkeys(warning for measured in found for warning in _warnings(measured)):
-        say(f"warning: {printable(warning)}")
+        say(f"warning: {warning}")
     remaining = replace(profilers, fvcore=any(wanted.fvcore for _, wanted, _ in checked))
     plan = list(processes(cases, remaining, budget))
     if not plan:
@@ -254,7 +254,10 @@ def _lent(measured: Measured, lend: Lend) -> bool:
 
 
 def _do(work: Work, indices: Sequence[int], found: Sequence[Measured], progress: Progress) -> None:
-    """Do it, and hand on what is found: of a network without times, to all of its copies."""
+    """Run the worker and pass on its results.
+
+    Results that contain no times are copied to every case with the same network.
+    """
     first = originals([measured.case for measured in found])
 
     def received(index: int, result: Measurement | dict[str, Any]) -> None:

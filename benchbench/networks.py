@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchbench.cases import Case, import_network, is_ours
-from benchbench.errors import UserError, first_line, is_out_of_memory, unknown
+from benchbench.errors import UserError, described, is_out_of_memory, unknown
 from benchbench.processes import apart
 from benchbench.weights import read, recognise
 
@@ -54,8 +54,7 @@ def build(case: Case, device: str, *, calibrated: bool = True) -> nn.Module:
     except Exception as error:
         if isinstance(error, UserError) or is_out_of_memory(error):
             raise
-        message = f"{type(error).__name__}: {first_line(error)}"
-        raise UserError(f"model={case.name} cannot be built: {message}") from error
+        raise UserError(f"model={case.name} cannot be built: {described(error)}") from error
     return network.eval()
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from benchbench.errors import UserError, described, first_line
+from benchbench.errors import UserError, described, first_line, printable
 from benchbench.supervisor import supervise
 
 SILENCE_SECONDS = 600.0  # without a sign of life from the child
@@ -171,7 +171,7 @@ def _tell_in_a_line(name: str) -> None:
         with suppress(BaseException):  # also while the interpreter takes itself apart
             if error is None or isinstance(error, SystemExit):  # it ends a thread in silence
                 return
-            line = f"benchbench: model={name}, {where}: {described(error)}"
+            line = printable(f"benchbench: model={name}, {where}: {described(error)}")
             if line not in told:
                 told.add(line)
                 os.write(2, f"{line}\n".encode(errors="replace"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchbench.cases import Case
 from benchbench.config import ProfilerSettings, Settings, plain
-from benchbench.errors import UserError, printable, shortened
+from benchbench.errors import UserError, printable, say, shortened
 from benchbench.jobs import Job
 from benchbench.roofline import ROOF_METRICS
 
@@ -55,7 +55,7 @@ class Keeper:
             self._store.put(record)
         except UserError as error:
             if not self.unwritten:
-                _say(f"{error}; measuring goes on, and it is tried again with what comes next")
+                say(f"{error}; measuring goes on, and it is tried again with what comes next")
             self.unwritten[record.id] = str(error)
         else:
             self.written[record.id] = record
@@ -92,7 +92,7 @@ def recorded(
         store.try_writing()
         with _progress_bar(_label(cases)) as progress:
             lend = partial(_known_roofs, store)
-            found = measure(cases, profilers, settings.budget, progress, keep, _say, lend)
+            found = measure(cases, profilers, settings.budget, progress, keep, say, lend)
         interrupted = any(measured.interrupted for measured in found)
         if interrupted and not any(measured.measurements for measured in found):
             raise KeyboardInterrupt
@@ -141,10 +141,6 @@ def _known_roofs(store: Store, measured: Measured) -> list[Measurement]:
         if alike and len(found) == len(ROOF_METRICS):
             return [replace(item, details={"record": known.id, **item.details}) for item in found]
     return []
-
-
-def _say(line: str) -> None:
-    print(f"benchbench: {printable(line)}", file=sys.stderr, flush=True)
 
 
 @contextmanager

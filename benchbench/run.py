@@ -43,7 +43,7 @@ NO_MODEL = {
     "guidelines": "takes no model=: it measures stacks of its own",
 }
 
-FORMULA_STARTS = ("=", "+", "@", "\t", "\r", "\n")  # to a spreadsheet
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")  # to a spreadsheet
 
 
 def run(settings: Settings, job: Job) -> int:

@@ -93,9 +93,10 @@ def prepared_together(cases: Sequence[Case]) -> list[Sequence[int]]:
 
 
 def originals(cases: Sequence[Case]) -> list[int]:
-    """Of each case the first that is the same network: in an experiment one stands in many sets.
+    """Return, for each case, the index of the first case with the same network and execution.
 
-    Those that take no turns are all their own.
+    An experiment may list one network in several sets, and it is prepared only once. Other cases
+    are never taken for each other.
     """
     first: dict[str, int] = {}
     return [

@@ -5,9 +5,8 @@ SQLite in write-ahead mode: a killed process leaves it intact, and two may write
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -29,7 +28,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from benchbench import database
 from benchbench.config import hide_password
-from benchbench.errors import UserError, first_line, printable
+from benchbench.errors import UserError, first_line, printable, say
 from benchbench.records import SCHEMA_VERSION, Record, from_dict
 
 TRIAL = "benchbench tries to write"  # the id of what is taken back again
@@ -173,11 +172,11 @@ class Store:
     def _tell(self, bad: Sequence[Bad]) -> None:
         """Once of each record: several queries may meet it."""
         self.bad += bad
-        left_out = "it is left out; to be rid of the line, delete it from the table records"
+        left_out = "it is left out; delete the record from the table records to be told no more"
         for each in bad[:MOST_WARNINGS]:
-            _warn(f"{self.called}: {each}; {left_out}")
+            say(f"{self.called}: {each}; {left_out}")
         if len(bad) > MOST_WARNINGS:
-            _warn(f"{self.called}: so are {len(bad) - MOST_WARNINGS} more records")
+            say(f"{self.called}: {len(bad) - MOST_WARNINGS} more records cannot be read")
 
     def close(self) -> None:
         """Give back the connections."""
@@ -258,8 +257,3 @@ def _record(name: object, document: object) -> Record:
     if found.id != name:
         raise ValueError(f"its document is of record {found.id}"[: 2 * LONGEST_ID])
     return found
-
-
-def _warn(line: str) -> None:
-    with suppress(OSError):  # stderr is full
-        print(f"benchbench: {printable(line)}", file=sys.stderr, flush=True)

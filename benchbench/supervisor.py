@@ -66,7 +66,7 @@ def kill_descendants() -> None:
         import psutil
 
         for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.Error):  # it is gone, or another user's
                 process.kill()
         time.sleep(PAUSE_SECONDS)
 

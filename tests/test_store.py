@@ -63,6 +63,16 @@ def test_a_record_grows_in_its_place(made: Record) -> None:
     store.close()
 
 
+def test_half_a_character_does_not_make_a_record_unreadable(made: Record) -> None:
+    """A variable or a file's name may hold bytes that are no UTF-8; Python keeps them so."""
+    variables = {"variables": {"OMP_X": "a\udcffb"}}
+    store = Store(URL)
+    store.put(replace(made, environment={**made.environment, **variables}, tag="half"))
+    (found,) = store.records(tag="half")
+    assert found.environment["variables"] == {"OMP_X": "a?b"}
+    store.close()
+
+
 def test_the_newest_come_first_and_no_more_than_asked_for(made: Record) -> None:
     store = Store(URL)
     days = [replace(made, id=f"{day}", created=f"2026-01-0{day}") for day in (2, 3, 1)]

@@ -13,7 +13,7 @@ from benchbench.counting.cost import Cost, cost, with_elements_of
 from benchbench.counting.padding import vector_block
 from benchbench.counting.walk import walk
 from benchbench.environment import cpu_flags
-from benchbench.errors import UserError, first_line, is_out_of_memory
+from benchbench.errors import UserError, described, first_line, is_out_of_memory
 from benchbench.networks import build, total_stride
 from benchbench.runtimes.formats import dtype, memory_format, place
 
@@ -44,10 +44,10 @@ def complexity(case: Case) -> Cost:
         except Exception as error:
             if isinstance(error, UserError) or is_out_of_memory(error):
                 raise
-            kind = "" if isinstance(error, (RuntimeError, ValueError)) else type(error).__name__
+            plain = isinstance(error, (RuntimeError, ValueError))
             raise UserError(
                 f"model={case.name} does not accept an input of {list(case.input_shape)}: "
-                f"{kind + ': ' if kind else ''}{first_line(error)}"
+                f"{first_line(error) if plain else described(error)}"
             ) from error
 
 

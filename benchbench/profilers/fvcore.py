@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from benchbench.cases import Case
 from benchbench.config import BudgetSettings
-from benchbench.errors import UserError, first_line, is_out_of_memory
+from benchbench.errors import UserError, described, is_out_of_memory
 from benchbench.inputs import make_input
 from benchbench.measurements import Measurement, absent, exact
 from benchbench.networks import build
@@ -30,7 +30,7 @@ def fvcore(case: Case, budget: BudgetSettings, beat: Beat) -> Iterator[Measureme
     except Exception as error:
         if isinstance(error, UserError) or is_out_of_memory(error):
             raise
-        yield absent("flops_fvcore", f"fvcore failed: {type(error).__name__}: {first_line(error)}")
+        yield absent("flops_fvcore", f"fvcore failed: {described(error)}")
         return
     yield exact("flops_fvcore", sum(by_operator.values()), operators=by_operator, skipped=skipped)
 

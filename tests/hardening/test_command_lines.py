@@ -139,6 +139,8 @@ HYDRA = (
     *("hydra.run.dir=written", "hydra.output_subdir=written", "hydra.job.chdir=true"),
     *("hydra.sweep.dir=written", "hydra.sweep.subdir=written", "hydra.searchpath=[pkg://json]"),
     *("+hydra.job.env_set.PYTHONPATH=/tmp", "hydra.mode=MULTIRUN", "hydra.verbose=true"),
+    *("+task@_global_.hydra.callbacks.x=rank", "+model@_global_.hydra.launcher=resnet50"),
+    *("+task@_global_.hydra.callbacks.x=rank", "+model@_global_.hydra.launcher=resnet50"),
     *("task@hydra.callbacks=rank", "+task@hydra=rank", "~hydra.callbacks", "~hydra"),
     *("+experiment@hydra.callbacks.x=rank", "hydra=null", "hydra.help.template=x"),
 )
@@ -275,6 +277,15 @@ def test_a_configuration_folder_runs_nothing(
     if name in ("unknown key", "a list") and arguments == "--cfg job":
         return  # it is shown, and nothing of it is run
     assert_refused(finished)
+
+
+def test_a_name_with_a_dot_has_the_same_bound(
+    cli: Cli, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("configuration")
+    (folder / "model").mkdir()
+    (folder / "model" / "a.b.yaml").write_text(CONFIGURATIONS["aliases"])
+    assert_refused(cli(f"--config-dir={folder}", "model=a.b", "plan=true"), "aliases")
 
 
 def test_a_configuration_folder_may_bring_a_network(
