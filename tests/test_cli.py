@@ -289,6 +289,7 @@ def test_two_runs_measure_one_after_the_other() -> None:
     assert len(Store("sqlite:///other.sqlite").records()) == 1
 
 
+@pytest.mark.extended
 def test_rank_selftest_and_compare_from_the_shell(shell: Shell) -> None:
     brief = ("budget.processes=3", *BRIEF[1:])
     ranked = shell(

@@ -20,6 +20,7 @@ ONE_LAYER = (
 SMALL = ("resolution=64", "plots=false", "output=json", *QUICK)
 
 
+@pytest.mark.extended
 def test_one_command_measures_a_network_on_several_runtimes(cli: Cli) -> None:
     finished = cli(
         *("-m", "model=mobilenet_v3_small", "runtime=eager,onnxruntime,openvino"),
