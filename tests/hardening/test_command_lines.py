@@ -140,7 +140,6 @@ HYDRA = (
     *("hydra.sweep.dir=written", "hydra.sweep.subdir=written", "hydra.searchpath=[pkg://json]"),
     *("+hydra.job.env_set.PYTHONPATH=/tmp", "hydra.mode=MULTIRUN", "hydra.verbose=true"),
     *("+task@_global_.hydra.callbacks.x=rank", "+model@_global_.hydra.launcher=resnet50"),
-    *("+task@_global_.hydra.callbacks.x=rank", "+model@_global_.hydra.launcher=resnet50"),
     *("task@hydra.callbacks=rank", "+task@hydra=rank", "~hydra.callbacks", "~hydra"),
     *("+experiment@hydra.callbacks.x=rank", "hydra=null", "hydra.help.template=x"),
 )
