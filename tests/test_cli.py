@@ -268,7 +268,7 @@ def test_a_killed_worker_loses_one_process_at_most() -> None:
     assert record["latency"].samples
 
 
-@pytest.mark.extended
+@pytest.mark.slow
 def test_two_runs_measure_one_after_the_other() -> None:
     """The second says whom it waits for, and waits without using its core."""
     words = ("model=mobilenet_v3_small", "profiler=latency", "resolution=64", "plots=false")
