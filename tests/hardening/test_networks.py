@@ -35,7 +35,7 @@ REFUSED = {
     "RaisesANumber": "SaysANumber: its text cannot be read",
     "RaisesUnshowable": "Unshowable: its text cannot be read",
     "RaisesNameless": "Nameless",
-    "RaisesALongText": "xxx (shortened)",
+    "RaisesALongText": "characters left out",
     "RaisesManyLines": "ValueError: first",
     "Recurses": "RecursionError",
     "RecursesLater": "RecursionError",
